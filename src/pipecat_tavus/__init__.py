@@ -1,0 +1,89 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""A Tavus video avatar for any Pipecat bot.
+
+:class:`TavusTransport` is what a bot imports. :class:`TavusApi` is the REST client alone,
+:class:`TavusTransportClient` what custom processors are built on, and
+``pipecat_tavus.sandbox`` a Tavus on this machine that needs no account.
+"""
+
+from pipecat_tavus.api import TavusApi
+from pipecat_tavus.client import TavusTransportClient
+from pipecat_tavus.errors import (
+    TavusApiError,
+    TavusAuthenticationError,
+    TavusConcurrencyLimitError,
+    TavusConfigError,
+    TavusConnectionError,
+    TavusError,
+    TavusInvalidRequestError,
+    TavusMalformedAnswerError,
+    TavusNotFoundError,
+    TavusOutOfCreditsError,
+    TavusRateLimitError,
+    TavusRoomClosedError,
+    TavusRoomError,
+    TavusRoomJoinError,
+    TavusRoomSendError,
+    TavusServerError,
+    TavusTimeoutError,
+)
+from pipecat_tavus.input import TavusInputTransport
+from pipecat_tavus.models import (
+    Conversation,
+    ConversationOptions,
+    ConversationPage,
+    ConversationProperties,
+    Persona,
+    Replica,
+)
+from pipecat_tavus.output import TavusOutputTransport
+from pipecat_tavus.params import TavusCallbacks, TavusParams
+from pipecat_tavus.retry import RetryPolicy
+from pipecat_tavus.room import RoomClient, RoomConfig, RoomFactory, RoomListener
+from pipecat_tavus.transport import TavusTransport
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Conversation",
+    "ConversationOptions",
+    "ConversationPage",
+    "ConversationProperties",
+    "Persona",
+    "Replica",
+    "RetryPolicy",
+    "RoomClient",
+    "RoomConfig",
+    "RoomFactory",
+    "RoomListener",
+    "TavusApi",
+    "TavusApiError",
+    "TavusAuthenticationError",
+    "TavusCallbacks",
+    "TavusConcurrencyLimitError",
+    "TavusConfigError",
+    "TavusConnectionError",
+    "TavusError",
+    "TavusInputTransport",
+    "TavusInvalidRequestError",
+    "TavusMalformedAnswerError",
+    "TavusNotFoundError",
+    "TavusOutOfCreditsError",
+    "TavusOutputTransport",
+    "TavusParams",
+    "TavusRateLimitError",
+    "TavusRoomClosedError",
+    "TavusRoomError",
+    "TavusRoomJoinError",
+    "TavusRoomSendError",
+    "TavusServerError",
+    "TavusTimeoutError",
+    "TavusTransport",
+    "TavusTransportClient",
+    "__version__",
+]

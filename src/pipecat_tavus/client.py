@@ -1,0 +1,233 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""A conversation and the bot's place in its room, as several processors share them."""
+
+import asyncio
+
+import aiohttp
+from loguru import logger
+from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.utils.shared import acquires, releases
+from yarl import URL
+
+from pipecat_tavus.api import TavusApi
+from pipecat_tavus.conversation import ConversationLife
+from pipecat_tavus.errors import TavusApiError, TavusError
+from pipecat_tavus.models import Conversation, ConversationOptions
+from pipecat_tavus.params import TavusCallbacks, TavusParams
+from pipecat_tavus.room import RoomConfig, RoomFactory, open_room
+from pipecat_tavus.room_access import RoomAccess
+from pipecat_tavus.room_events import RoomEvents
+
+
+class TavusTransportClient(RoomAccess):
+    """A Tavus conversation, and the bot's place in its room.
+
+    Several processors may share a client: each calls ``setup()``, ``join()``, ``stop()`` and
+    ``cleanup()``, and each of these happens once: the first sets up and joins, the last
+    leaves and ends the conversation. Whatever goes wrong in between, the conversation is
+    ended: when ``cleanup()`` has returned, Tavus bills no more, or ``on_error`` was told of
+    the conversation that could not be ended. Build your own processors on it.
+    """
+
+    def __init__(
+        self,
+        *,
+        bot_name: str,
+        callbacks: TavusCallbacks,
+        api_key: str,
+        replica_id: str | None,
+        persona_id: str | None = "pipecat-stream",
+        params: TavusParams | None = None,
+        session: aiohttp.ClientSession | None = None,
+        room_factory: RoomFactory = open_room,
+    ):
+        """Initialize the client; nothing is opened.
+
+        Args:
+            bot_name: The bot's name in the room.
+            callbacks: Whom to tell what happens.
+            api_key: The Tavus API key.
+            replica_id: The replica.
+            persona_id: The persona. The default speaks what comes on the track ``stream``.
+            params: The parameters.
+            session: The session for REST calls; the client opens its own if None.
+            room_factory: Makes the room from its configuration.
+
+        Raises:
+            TavusConfigError: A value was refused.
+        """
+        self._bot_name = bot_name
+        self._params = params or TavusParams()
+        self._options = ConversationOptions.check(replica_id=replica_id, persona_id=persona_id)
+        self._api = TavusApi(api_key, session, timeout=self._params.request_timeout)
+        self._room_factory = room_factory
+        self._naming: asyncio.Task[str] | None = None
+        self._events = RoomEvents(
+            callbacks, mute=self._unsubscribe_microphone, over=lambda: self._life.start_closing()
+        )
+        self._life = ConversationLife(
+            self._api,
+            self._options,
+            created=lambda it: self._events.tell(callbacks.on_conversation_created, it),
+            left=self._left,
+            failed=self._events.failed,
+        )
+
+    @property
+    def replica_present(self) -> bool:
+        """Whether the replica is in the room."""
+        return self._events.replica_present
+
+    async def create_conversation(self) -> Conversation:
+        """Create the conversation, or return the one that there is.
+
+        Returns:
+            The conversation, whose URL a front end can show before the bot joins.
+
+        Raises:
+            TavusApiError: Tavus did not create it.
+            TavusError: The conversation is over.
+        """
+        return await self._life.create()
+
+    @acquires("client")
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Create the conversation, unless there is one, and set its room up.
+
+        Args:
+            setup: The setup of the processor.
+
+        Raises:
+            TavusError: It could not be created or set up. The conversation is being ended.
+        """
+        try:
+            conversation = await self._life.create()
+            url, token = _without_token(conversation)
+            self._life.room = self._room_factory(
+                RoomConfig(
+                    url=url,
+                    token=token,
+                    bot_name=self._bot_name,
+                    params=self._params,
+                    listener=self._events,
+                    join_timeout=self._params.join_timeout,
+                )
+            )
+            await self._life.room.setup(setup)
+        except BaseException as e:
+            await self._give_up(e)
+            raise
+
+    @acquires("conversation")
+    async def join(self) -> None:
+        """Join the room.
+
+        Raises:
+            TavusRoomJoinError: The room could not be joined. The conversation is being ended.
+        """
+        try:
+            if self._options.persona_id:
+                self._start_naming()
+            await self._open_room().join()
+        except BaseException as e:
+            await self._give_up(e)
+            raise
+
+    @releases("conversation")
+    async def stop(self) -> None:
+        """Leave the room, then end the conversation, once the last processor has stopped."""
+        await self._life.close()
+
+    async def cleanup(self) -> None:
+        """Release everything, once the last processor does; wait for an end under way."""
+        await self._release()
+        await self._life.wait_closed()
+
+    async def close(self) -> None:
+        """Leave the room and end the conversation now, whoever else shares the client.
+
+        Harmless when repeated; it goes on to its end though the caller is cancelled.
+        """
+        await self._life.close()
+
+    @releases("client")
+    async def _release(self) -> None:
+        await self._life.close()
+
+    async def publish(self, track: str, auto_silence: bool = True) -> None:
+        """Publish a track that the bot cannot do without.
+
+        Args:
+            track: Its name.
+            auto_silence: Whether the track is silent, rather than waiting, between writes.
+
+        Raises:
+            TavusRoomSendError: It could not be published. The conversation is being ended.
+        """
+        try:
+            await self.register_audio_destination(track, auto_silence)
+        except BaseException as e:
+            await self._give_up(e)
+            raise
+
+    async def report(self, error: TavusError) -> None:
+        """Tell ``on_error`` of a failure that is raised to nobody.
+
+        Args:
+            error: What failed.
+        """
+        await self._events.failed(error)
+
+    async def _give_up(self, error: BaseException) -> None:
+        # The end is not waited for: whoever set us up is told at once what went wrong.
+        self._life.start_closing()
+        if isinstance(error, TavusError):
+            await self._events.failed(error, raised=True)
+
+    async def _left(self) -> None:
+        if self._naming:
+            self._naming.cancel()
+        await self._events.everybody_left("the bot left")
+
+    async def get_persona_name(self) -> str:
+        """The persona's name, which its replica may bear in the room; asked for once.
+
+        Returns:
+            The name.
+
+        Raises:
+            TavusApiError: It could not be looked up.
+        """
+        return await asyncio.shield(self._start_naming())
+
+    async def _unsubscribe_microphone(self, participant_id: str) -> None:
+        settings = {participant_id: {"media": {"microphone": "unsubscribed"}}}
+        await self.update_subscriptions(participant_settings=settings)
+
+    def _start_naming(self) -> asyncio.Task[str]:
+        if self._naming is None:
+            self._naming = asyncio.create_task(self._name(), name="tavus::persona_name")
+            # A look-up that fails costs nothing but the warning below.
+            self._naming.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._naming
+
+    async def _name(self) -> str:
+        try:
+            name = await self._api.get_persona_name(self._options.persona_id or "")
+        except TavusApiError as e:
+            logger.warning("The persona's name is unknown, only the replica's id counts: {}", e)
+            raise
+        await self._events.persona_is(name)
+        return name
+
+
+def _without_token(conversation: Conversation) -> tuple[str, str | None]:
+    """The room's URL as it may be logged, and the token, which some URLs carry as ``?t=``."""
+    url = URL(conversation.url)
+    token = conversation.token or url.query.get("t")
+    return str(url.without_query_params("t")), token

@@ -1,0 +1,328 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""The room on Daily: the only module that imports Daily.
+
+Pipecat's ``DailyTransportClient`` does the work. What is added here is what it keeps to
+itself: failures are raised instead of logged, every wait has a limit, and the room's end
+is told once, with its reason.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from loguru import logger
+from pipecat.frames.frames import (
+    OutputAudioRawFrame,
+    OutputTransportMessageFrame,
+    OutputTransportMessageUrgentFrame,
+)
+from pipecat.processors.frame_processor import FrameProcessorSetup
+from pipecat.transports.daily.transport import (
+    DailyAudioTrack,
+    DailyCallbacks,
+    DailyCustomAudioTrackParams,
+    DailyTransportClient,
+    completion_callback,  # pyright: ignore[reportUnknownVariableType]
+)
+
+from pipecat_tavus.errors import TavusRoomError, TavusRoomJoinError, TavusRoomSendError
+from pipecat_tavus.room import AudioCallback, RoomConfig, VideoCallback
+
+_CALL_TIMEOUT = 5.0
+"""Limit in seconds for each call to Daily but the join: they answer in milliseconds."""
+
+
+class _DailyClient(DailyTransportClient):
+    """Pipecat's Daily client, which also passes on what Daily's own thread reports."""
+
+    def on_error(self, message: str) -> None:
+        """Pass on an error of the call, such as an ejection, which precedes its end."""
+        self._call_event_callback(self._callbacks.on_error, message)
+
+    def _call_async_callback(
+        self, queue: asyncio.Queue[Any], callback: Callable[..., Awaitable[None]], *args: Any
+    ) -> None:
+        # Pipecat runs a coroutine on the loop and blocks Daily's thread until it is done:
+        # two context switches and a task for each 20 ms of each person's audio.
+        try:
+            self._get_event_loop().call_soon_threadsafe(queue.put_nowait, (callback, *args))
+        except RuntimeError:
+            logger.trace("an event came after the event loop was closed")
+
+    async def add_custom_audio_track(
+        self,
+        track_name: str,
+        params: DailyCustomAudioTrackParams | None = None,
+        auto_silence: bool = True,
+    ) -> DailyAudioTrack:
+        """Add a track as Pipecat does, and raise where Daily refuses it.
+
+        Raises:
+            TavusRoomSendError: Daily refused the track.
+        """
+        future: asyncio.Future[Any] = self._get_event_loop().create_future()
+        track = await self._create_audio_track(params, auto_silence)
+        self._client.add_custom_audio_track(
+            track_name=track_name,
+            audio_track=track.track,
+            ignore_audio_level=True,
+            completion=completion_callback(future),  # pyright: ignore[reportUnknownArgumentType]
+        )
+        if error := await future:
+            raise TavusRoomSendError(f"Daily refused the audio track {track_name!r}: {error}")
+        return track
+
+
+class DailyRoom:
+    """A :class:`~pipecat_tavus.room.RoomClient` on Daily."""
+
+    def __init__(self, config: RoomConfig):
+        """Initialize the room; nothing is opened before ``setup()``.
+
+        Args:
+            config: Which room, as whom, and who listens.
+        """
+        self._config = config
+        self._listener = config.listener
+        self._client: _DailyClient | None = None
+        self._joined = False
+        self._over = False
+        self._last_error = ""
+
+    @property
+    def in_sample_rate(self) -> int:
+        """Sample rate of captured audio in Hz; 0 before ``setup()``."""
+        return self._client.in_sample_rate if self._client else 0
+
+    @property
+    def out_sample_rate(self) -> int:
+        """Sample rate of written audio in Hz; 0 before ``setup()``."""
+        return self._client.out_sample_rate if self._client else 0
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Build Daily's client and give it the pipeline's task manager and rates.
+
+        Args:
+            setup: The setup of the processor that came first.
+        """
+        config = self._config
+        self._client = _DailyClient(
+            config.url, config.token, config.bot_name, config.params, self._callbacks(), "Tavus"
+        )
+        await self._client.setup(setup)
+
+    async def join(self) -> None:
+        """Join the room.
+
+        Raises:
+            TavusRoomJoinError: Daily refused, or did not answer within ``join_timeout``.
+        """
+        timeout = self._config.join_timeout
+        try:
+            async with asyncio.timeout(timeout):
+                await self._daily.join()
+        except TimeoutError:
+            raise TavusRoomJoinError(
+                f"Joining the Daily room failed: no answer within {timeout:g} s"
+            ) from None
+        # Pipecat's join() returns normally when Daily refuses, and tells on_error.
+        if not self._joined:
+            reason = self._last_error or "no reason given"
+            raise TavusRoomJoinError(f"Joining the Daily room failed: {reason}")
+
+    async def leave(self) -> None:
+        """Leave the room; what goes wrong is told to the listener."""
+        if not self._client or not self._joined:
+            return
+        self._joined = False
+        self._over = True
+        try:
+            async with asyncio.timeout(_CALL_TIMEOUT):
+                await self._client.leave()
+        except TimeoutError:
+            await self._listener.on_room_error(
+                f"leaving the Daily room: no answer within {_CALL_TIMEOUT:g} s"
+            )
+
+    async def cleanup(self) -> None:
+        """Release Daily's client, which also leaves a room that it was still joining."""
+        if self._client:
+            self._over = True
+            await self._client.cleanup()
+
+    async def send_message(
+        self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
+    ) -> None:
+        """Send an app message.
+
+        Args:
+            frame: The message, for everybody or for its ``participant_id``.
+
+        Raises:
+            TavusRoomSendError: Daily refused, or did not answer.
+        """
+        async with _limit("sending an app message", TavusRoomSendError):
+            error = await self._daily.send_message(frame)
+        if error:
+            raise TavusRoomSendError(f"Daily refused an app message: {error}")
+
+    async def register_audio_destination(self, destination: str, auto_silence: bool = True) -> None:
+        """Publish a custom audio track.
+
+        Args:
+            destination: The track's name.
+            auto_silence: Whether the track is silent, rather than waiting, between writes.
+
+        Raises:
+            TavusRoomSendError: Daily refused, or did not answer.
+        """
+        async with _limit(f"publishing the audio track {destination!r}", TavusRoomSendError):
+            await self._daily.register_audio_destination(destination, auto_silence)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Play audio on the track named by the frame's ``transport_destination``.
+
+        Args:
+            frame: PCM16 at ``out_sample_rate``.
+
+        Returns:
+            Whether Daily took the audio.
+        """
+        return await self._daily.write_audio_frame(frame)
+
+    async def capture_participant_audio(
+        self,
+        participant_id: str,
+        callback: AudioCallback,
+        audio_source: str = "microphone",
+        sample_rate: int = 16000,
+        callback_interval_ms: int = 20,
+    ) -> None:
+        """Hear a participant.
+
+        Args:
+            participant_id: Whom.
+            callback: Gets mono PCM16.
+            audio_source: ``microphone``, ``screenAudio`` or a custom track's name.
+            sample_rate: In Hz.
+            callback_interval_ms: Length of each piece in milliseconds.
+
+        Raises:
+            TavusRoomError: Daily did not answer.
+        """
+        async with _limit(f"capturing the audio of {participant_id}", TavusRoomError):
+            await self._daily.capture_participant_audio(
+                participant_id, callback, audio_source, sample_rate, callback_interval_ms
+            )
+
+    async def capture_participant_video(
+        self,
+        participant_id: str,
+        callback: VideoCallback,
+        framerate: int | None = 30,
+        video_source: str = "camera",
+        color_format: str = "RGB",
+    ) -> None:
+        """See a participant.
+
+        Args:
+            participant_id: Whom.
+            callback: Gets the frames.
+            framerate: In frames per second.
+            video_source: ``camera``, ``screenVideo`` or a custom track's name.
+            color_format: Such as ``RGB``.
+
+        Raises:
+            TavusRoomError: Daily did not answer.
+        """
+        async with _limit(f"capturing the video of {participant_id}", TavusRoomError):
+            await self._daily.capture_participant_video(
+                participant_id, callback, framerate, video_source, color_format
+            )
+
+    async def update_subscriptions(
+        self,
+        participant_settings: Mapping[str, Any] | None = None,
+        profile_settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Change what is received of whom.
+
+        Args:
+            participant_settings: By participant id.
+            profile_settings: By profile.
+
+        Raises:
+            TavusRoomError: Daily refused, or did not answer.
+        """
+        async with _limit("updating subscriptions", TavusRoomError):
+            error = await self._daily.update_subscriptions(participant_settings, profile_settings)
+        if error:
+            raise TavusRoomError(f"Daily refused the subscriptions: {error}")
+
+    @property
+    def _daily(self) -> _DailyClient:
+        if not self._client:
+            raise TavusRoomError("The room is not set up")
+        return self._client
+
+    def _callbacks(self) -> DailyCallbacks:
+        # Built from the model's own fields: each Pipecat release adds some.
+        handlers: dict[str, Callable[..., Awaitable[None]]] = {
+            "on_joined": self._on_joined,
+            "on_error": self._on_error,
+            "on_call_state_updated": self._on_call_state_updated,
+            "on_participant_joined": self._listener.on_participant_joined,
+            "on_participant_updated": self._listener.on_participant_updated,
+            "on_participant_left": self._listener.on_participant_left,
+            "on_app_message": self._listener.on_app_message,
+        }
+        return DailyCallbacks.model_validate(
+            {name: _guarded(name, handlers.get(name)) for name in DailyCallbacks.model_fields}
+        )
+
+    async def _on_joined(self, data: Mapping[str, Any]) -> None:
+        self._joined = True
+        await self._listener.on_joined(data)
+
+    async def _on_error(self, message: str) -> None:
+        self._last_error = str(message)
+        # While joining it is the reason that join() raises; afterwards the call's end
+        # follows an error that ends it, and tells it as its reason.
+        if self._joined:
+            await self._listener.on_room_error(self._last_error)
+
+    async def _on_call_state_updated(self, state: str) -> None:
+        if state == "left" and self._joined and not self._over:
+            self._over = True
+            self._joined = False
+            await self._listener.on_room_closed(self._last_error or "Daily ended the call")
+
+
+def _guarded(
+    name: str, handler: Callable[..., Awaitable[None]] | None
+) -> Callable[..., Awaitable[None]]:
+    # Up to Pipecat 1.12 an exception in a callback ends the task that delivers all of them.
+    async def callback(*args: Any) -> None:
+        logger.trace("Daily: {}", name)
+        if handler:
+            try:
+                await handler(*args)
+            except Exception:
+                logger.exception("Daily's {} was not handled", name)
+
+    return callback
+
+
+@asynccontextmanager
+async def _limit(what: str, error: type[TavusRoomError]):
+    try:
+        async with asyncio.timeout(_CALL_TIMEOUT):
+            yield
+    except TimeoutError:
+        raise error(f"{what}: no answer from Daily within {_CALL_TIMEOUT:g} s") from None

@@ -1,0 +1,117 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""The clients' audio, into the pipeline."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from loguru import logger
+from pipecat.frames.frames import CancelFrame, EndFrame, StartFrame, UserAudioRawFrame
+from pipecat.transports.base_input import BaseInputTransport
+
+from pipecat_tavus.client import TavusTransportClient
+from pipecat_tavus.params import TavusParams
+from pipecat_tavus.processor import TavusProcessor
+
+
+class TavusInputTransport(TavusProcessor, BaseInputTransport):
+    """Turns the audio of each client in the room into ``UserAudioRawFrame``.
+
+    The frames have the participant's id as ``user_id``, and are mono at the pipeline's
+    input sample rate.
+    """
+
+    def __init__(self, client: TavusTransportClient, params: TavusParams, **kwargs: Any):
+        """Initialize the input.
+
+        Args:
+            client: The client, shared with the output.
+            params: The parameters.
+            **kwargs: Passed to the base class, such as ``name``.
+        """
+        super().__init__(params, **kwargs)
+        self._share(client)
+        self._params = params
+        self._streaming = False
+        self._clients: set[str] = set()
+
+    async def start(self, frame: StartFrame) -> None:
+        """Start streaming.
+
+        Args:
+            frame: The StartFrame.
+        """
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+        if self._params.audio_in_stream_on_start:
+            await self._start_audio_in_streaming()
+
+    async def stop(self, frame: EndFrame) -> None:
+        """Stop streaming; the room stays until the output has stopped as well.
+
+        Args:
+            frame: The EndFrame.
+        """
+        await super().stop(frame)
+        await self._client.stop()
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """Stop streaming at once.
+
+        Args:
+            frame: The CancelFrame.
+        """
+        await super().cancel(frame)
+        await self._client.stop()
+
+    async def start_capturing_audio(self, participant: Mapping[str, Any]) -> None:
+        """Hear a participant, from when streaming has started.
+
+        Args:
+            participant: As Daily gives it.
+
+        Raises:
+            TavusRoomError: The room refused.
+        """
+        participant_id: str = participant["id"]
+        if not self._params.audio_in_enabled or participant_id in self._clients:
+            return
+        self._clients.add(participant_id)
+        if self._streaming:
+            await self._capture(participant_id)
+
+    def stop_capturing_audio(self, participant: Mapping[str, Any]) -> None:
+        """Forget a participant that left, or that is no client.
+
+        Args:
+            participant: As Daily gives it.
+        """
+        self._clients.discard(participant["id"])
+
+    async def _start_audio_in_streaming(self) -> None:
+        if not self._streaming:
+            self._streaming = True
+            for participant_id in list(self._clients):
+                await self._capture(participant_id)
+
+    async def _capture(self, participant_id: str) -> None:
+        logger.debug("{}: hearing participant {}", self, participant_id)
+        await self._client.capture_participant_audio(
+            participant_id, self._on_participant_audio, sample_rate=self._client.in_sample_rate
+        )
+
+    async def _on_participant_audio(self, participant_id: str, audio: Any, source: str) -> None:
+        if participant_id not in self._clients:
+            return
+        frame = UserAudioRawFrame(
+            user_id=participant_id,
+            audio=audio.audio_frames,
+            sample_rate=audio.sample_rate,
+            num_channels=audio.num_channels,
+        )
+        frame.transport_source = source
+        await self.push_audio_frame(frame)

@@ -1,0 +1,299 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""What Tavus's REST API takes and answers, as types.
+
+Answers keep the fields that this library does not know, and options that it does not know
+are sent as they are: Tavus adds both often.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from pipecat_tavus.errors import TavusConfigError
+
+MAX_CALL_DURATION_SECS = 3600
+
+Seconds = Annotated[int, Field(ge=0)]
+
+
+class ConversationProperties(BaseModel):
+    """The ``properties`` of a conversation; fields that are None are not sent.
+
+    Parameters:
+        max_call_duration: Longest duration in seconds, at most 3600, Tavus's default.
+        participant_left_timeout: Seconds to go on after the last participant left (default 0).
+        participant_absent_timeout: Seconds to wait for a first participant (default 300).
+        enable_recording: Whether the call is recorded.
+        enable_closed_captions: Whether captions are shown.
+        apply_greenscreen: Whether the replica stands before green.
+        language: Full name of the language, or ``multilingual``.
+        recording_s3_bucket_name: Where recordings go.
+        recording_s3_bucket_region: The bucket's region.
+        aws_assume_role_arn: The role that may write there.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    max_call_duration: Annotated[int, Field(ge=1, le=MAX_CALL_DURATION_SECS)] | None = None
+    participant_left_timeout: Seconds | None = None
+    participant_absent_timeout: Seconds | None = None
+    enable_recording: bool | None = None
+    enable_closed_captions: bool | None = None
+    apply_greenscreen: bool | None = None
+    language: str | None = None
+    recording_s3_bucket_name: str | None = None
+    recording_s3_bucket_region: str | None = None
+    aws_assume_role_arn: str | None = None
+
+
+class ConversationOptions(BaseModel):
+    """The body of ``POST /conversations``; fields that are None are not sent.
+
+    Parameters:
+        replica_id: The replica, if not the persona's own.
+        persona_id: The persona.
+        conversation_name: A name for the lists of Tavus.
+        conversational_context: What the persona should know of this conversation.
+        custom_greeting: What the replica says first.
+        audio_only: Whether there is no video.
+        callback_url: Where webhooks go.
+        memory_stores: Memories to use.
+        document_ids: Documents to use.
+        document_tags: Documents to use, by tag.
+        document_retrieval_strategy: How documents are searched.
+        test_mode: Whether only the room is made: no replica, no cost, no slot.
+        require_auth: Whether the room is private; the answer then has a ``meeting_token``.
+        max_participants: How many may be in the room, the replica included; at least 2.
+        properties: Limits and features of the call.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    replica_id: str | None = None
+    persona_id: str | None = None
+    conversation_name: str | None = None
+    conversational_context: str | None = None
+    custom_greeting: str | None = None
+    audio_only: bool | None = None
+    callback_url: str | None = None
+    memory_stores: list[str] | None = None
+    document_ids: list[str] | None = None
+    document_tags: list[str] | None = None
+    document_retrieval_strategy: Literal["speed", "quality", "balanced"] | None = None
+    test_mode: bool | None = None
+    require_auth: bool | None = None
+    max_participants: Annotated[int, Field(ge=2)] | None = None
+    properties: ConversationProperties | None = None
+
+    @field_validator("replica_id", "persona_id")
+    @classmethod
+    def _blank_is_absent(cls, value: str | None) -> str | None:
+        return (value or "").strip() or None
+
+    @field_validator("callback_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must be an http or https URL")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _move_properties(cls, data: Any) -> Any:
+        # `max_call_duration=600` beside the others is what everybody writes first. Sent
+        # as it is, Tavus would ignore it, and the call would run for an hour.
+        if not isinstance(data, Mapping):
+            return data
+        options = dict(cast("Mapping[str, Any]", data))
+        names = ConversationProperties.model_fields.keys() & options.keys()
+        moved = {name: options.pop(name) for name in names}
+        given = options.get("properties") or dict[str, Any]()
+        if moved and isinstance(given, Mapping):
+            options["properties"] = {**cast("Mapping[str, Any]", given), **moved}
+        return options
+
+    @model_validator(mode="after")
+    def _somebody_speaks(self) -> "ConversationOptions":
+        # The new names of the same two, sent as they are (see "PAL" and "face" in Tavus's
+        # documentation), count as well.
+        aliases = self.model_extra or {}
+        if not (
+            self.replica_id or self.persona_id or aliases.get("face_id") or aliases.get("pal_id")
+        ):
+            raise ValueError("replica_id or persona_id is needed (TAVUS_REPLICA_ID)")
+        return self
+
+    @classmethod
+    def check(cls, **options: Any) -> "ConversationOptions":
+        """Build options, or say which value is wrong and why.
+
+        Args:
+            **options: Fields of this model, of its ``properties``, or new ones of Tavus's.
+
+        Returns:
+            The options.
+
+        Raises:
+            TavusConfigError: A value cannot be right.
+        """
+        try:
+            return cls.model_validate(options)
+        except ValidationError as e:
+            raise TavusConfigError(describe(e)) from None
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body to send: only what was given."""
+        return self.model_dump(exclude_none=True)
+
+
+class Conversation(BaseModel):
+    """A conversation, as created or looked up.
+
+    Parameters:
+        conversation_id: Its id.
+        conversation_url: The URL of its room.
+        conversation_name: Its name.
+        status: ``active`` or ``ended``.
+        callback_url: Where its webhooks go.
+        replica_id: Its replica.
+        persona_id: Its persona.
+        created_at: When it was created, as Tavus writes it.
+        meeting_token: The token that a private room wants, hidden in reprs and logs.
+    """
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, coerce_numbers_to_str=True)
+
+    conversation_id: str = Field(min_length=1)
+    conversation_url: str = Field(default="", repr=False)
+    conversation_name: str | None = None
+    status: str = "active"
+    callback_url: str | None = None
+    replica_id: str | None = Field(
+        default=None, validation_alias=AliasChoices("replica_id", "face_id")
+    )
+    persona_id: str | None = Field(
+        default=None, validation_alias=AliasChoices("persona_id", "pal_id")
+    )
+    created_at: str | None = None
+    meeting_token: SecretStr | None = None
+
+    @property
+    def id(self) -> str:
+        """The conversation's id."""
+        return self.conversation_id
+
+    @property
+    def url(self) -> str:
+        """The room's URL, for the front end."""
+        return self.conversation_url
+
+    @property
+    def token(self) -> str | None:
+        """The meeting token in plain text, or None for a public room."""
+        return self.meeting_token.get_secret_value() if self.meeting_token else None
+
+
+class ConversationPage(BaseModel):
+    """One page of a list of conversations.
+
+    Parameters:
+        data: The conversations of this page.
+        total_count: How many there are on all pages.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    data: list[Conversation] = Field(default_factory=list[Conversation])
+    total_count: int = 0
+
+
+def _unwrap(data: Any) -> Any:
+    """The one object of ``{"data": [{...}]}``, a form that some versions of the API have."""
+    if isinstance(data, Mapping):
+        inner = cast("Mapping[str, Any]", data).get("data")
+        if isinstance(inner, list) and len(cast("list[Any]", inner)) == 1:
+            inner = cast("list[Any]", inner)[0]
+        if isinstance(inner, Mapping):
+            return cast("Mapping[str, Any]", inner)
+    return cast(Any, data)
+
+
+class Persona(BaseModel):
+    """A persona, which Tavus's newer documentation calls a PAL.
+
+    Parameters:
+        persona_id: Its id.
+        persona_name: Its name, which is also the replica's name in the room.
+        pipeline_mode: ``full``, ``echo``, ...
+        default_replica_id: The replica that it has if none is given.
+        layers: How it is made up.
+    """
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+    persona_id: str | None = Field(
+        default=None, validation_alias=AliasChoices("persona_id", "pal_id")
+    )
+    persona_name: str = Field(validation_alias=AliasChoices("persona_name", "pal_name"))
+    pipeline_mode: str | None = None
+    default_replica_id: str | None = None
+    layers: dict[str, Any] | None = None
+
+    _unwrap_data = model_validator(mode="before")(_unwrap)
+
+
+class Replica(BaseModel):
+    """A replica, which Tavus's newer documentation calls a face.
+
+    Parameters:
+        replica_id: Its id.
+        replica_name: Its name.
+        status: ``completed`` when it can be used.
+        training_progress: As Tavus writes it, such as ``100/100``.
+    """
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+    replica_id: str = Field(validation_alias=AliasChoices("replica_id", "face_id"))
+    replica_name: str | None = Field(
+        default=None, validation_alias=AliasChoices("replica_name", "face_name")
+    )
+    status: str | None = None
+    training_progress: str | None = None
+
+    _unwrap_data = model_validator(mode="before")(_unwrap)
+
+
+def describe(error: ValidationError) -> str:
+    """Which values are wrong and why, on one line.
+
+    Args:
+        error: What pydantic found.
+
+    Returns:
+        Such as ``max_participants: Input should be greater than or equal to 2 (got 1)``.
+    """
+    parts: list[str] = []
+    for item in error.errors(include_url=False):
+        where = ".".join(str(part) for part in item["loc"])
+        reason = item["msg"].removeprefix("Value error, ")
+        got: Any = item["input"]
+        # A larger value may hold a token, and a token is one.
+        shown = isinstance(got, int | float | str) and "token" not in where
+        parts.append((f"{where}: " if where else "") + reason + (f" (got {got!r})" if shown else ""))
+    return "; ".join(parts)

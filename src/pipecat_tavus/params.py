@@ -1,0 +1,79 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""What the application sets, and whom the client tells."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pipecat.transports.daily.transport import DailyParams
+from pydantic import BaseModel, Field, field_validator
+
+from pipecat_tavus.errors import TavusError
+from pipecat_tavus.models import Conversation
+
+
+class TavusParams(DailyParams):
+    """Parameters of the Tavus transport, besides those of Pipecat's Daily transport.
+
+    The waits of a start add up to less than the 20 s that a Pipecat worker gives its
+    processors to set up, so that it is we who say what took too long.
+
+    Parameters:
+        audio_in_enabled: Whether the clients are heard.
+        audio_out_enabled: Whether the bot's speech goes to the replica.
+        microphone_out_enabled: Whether the bot has a microphone of its own; its speech goes
+            to the replica on a custom track instead.
+        request_timeout: Limit for each REST call in seconds, its retries included.
+        join_timeout: Limit for joining the room in seconds.
+    """
+
+    audio_in_enabled: bool = True
+    audio_out_enabled: bool = True
+    microphone_out_enabled: bool = False
+    request_timeout: float = Field(default=9.0, gt=0)
+    join_timeout: float = Field(default=9.0, gt=0)
+
+    @field_validator("audio_in_user_tracks")
+    @classmethod
+    def _tracks_stay_apart(cls, value: bool) -> bool:
+        if not value:
+            raise ValueError("must stay on: the room's mix carries the replica's own voice")
+        return value
+
+
+ParticipantCallback = Callable[[Mapping[str, Any]], Awaitable[None]]
+ParticipantLeftCallback = Callable[[Mapping[str, Any], str], Awaitable[None]]
+
+
+class TavusCallbacks(BaseModel):
+    """Whom the client tells what happens. None blocks the room's events for long.
+
+    Parameters:
+        on_joined: The bot joined the room; gets Daily's data.
+        on_participant_joined: Somebody joined, replica or client; gets the participant.
+        on_participant_left: Somebody left, replica or client; gets participant and reason.
+        on_client_connected: A client, not the replica, is in the room.
+        on_client_disconnected: A client left, or proved to be the replica.
+        on_replica_joined: The replica is in the room.
+        on_replica_left: The replica left; gets participant and reason.
+        on_conversation_created: A conversation was created, and is billed from now on.
+        on_app_message: An app message came; gets the message, of any JSON type, and the
+            sender's participant id. Tavus's own come here as well.
+        on_error: Something failed; gets the error, and whether it is raised to a caller as
+            well, who then reports it.
+    """
+
+    on_joined: ParticipantCallback | None = None
+    on_participant_joined: ParticipantCallback | None = None
+    on_participant_left: ParticipantLeftCallback | None = None
+    on_client_connected: ParticipantCallback | None = None
+    on_client_disconnected: ParticipantLeftCallback | None = None
+    on_replica_joined: ParticipantCallback | None = None
+    on_replica_left: ParticipantLeftCallback | None = None
+    on_conversation_created: Callable[[Conversation], Awaitable[None]] | None = None
+    on_app_message: Callable[[Any, str], Awaitable[None]] | None = None
+    on_error: Callable[[TavusError, bool], Awaitable[None]] | None = None

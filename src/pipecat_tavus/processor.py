@@ -1,0 +1,73 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""What the input and the output have in common: a share in the client."""
+
+from pipecat.frames.frames import Frame, StartFrame
+from pipecat.processors.frame_processor import FrameProcessor, FrameProcessorSetup
+from pipecat.utils.errors import ErrorCategory
+
+from pipecat_tavus.client import TavusTransportClient
+from pipecat_tavus.errors import TavusError
+
+
+class TavusProcessor(FrameProcessor):
+    """A processor that shares a client: set up with it, joined, cleaned up.
+
+    It comes before Pipecat's base transport in the bases of a class.
+    """
+
+    _client: TavusTransportClient
+    _announcements: list[Frame] | None
+
+    def _share(self, client: TavusTransportClient) -> None:
+        self._client = client
+        self._announcements = []
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:
+        """Set the client up and join the room.
+
+        Args:
+            setup: The pipeline's setup.
+
+        Raises:
+            TavusError: The conversation could not be created, or its room not joined.
+        """
+        await super().setup(setup)
+        await self._client.setup(setup)
+        await self._client.join()
+
+    async def cleanup(self) -> None:
+        """Release the client; the last processor to do so ends the conversation."""
+        await super().cleanup()
+        await self._client.cleanup()
+
+    async def announce(self, frame: Frame) -> None:
+        """Push a frame downstream, but never before the StartFrame.
+
+        Args:
+            frame: The frame.
+        """
+        if self._announcements is None:
+            await self.push_frame(frame)
+        else:
+            self._announcements.append(frame)
+
+    async def set_transport_ready(self, frame: StartFrame) -> None:
+        """Start streaming, and push what was announced before the StartFrame.
+
+        Args:
+            frame: The StartFrame, already pushed.
+        """
+        await super().set_transport_ready(frame)  # pyright: ignore[reportAttributeAccessIssue]
+        waiting, self._announcements = self._announcements or [], None
+        for announcement in waiting:
+            await self.push_frame(announcement)
+
+    def _classify_error(self, exception: Exception) -> ErrorCategory | None:
+        if isinstance(exception, TavusError):
+            return exception.category
+        return super()._classify_error(exception)

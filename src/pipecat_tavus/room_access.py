@@ -1,0 +1,177 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""What processors do in the room of a conversation: speak, hear, see, send."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipecat.frames.frames import (
+    OutputAudioRawFrame,
+    OutputTransportMessageFrame,
+    OutputTransportMessageUrgentFrame,
+)
+
+from pipecat_tavus.conversation import ConversationLife
+from pipecat_tavus.errors import TavusRoomError, TavusRoomSendError
+from pipecat_tavus.models import Conversation
+from pipecat_tavus.room import AudioCallback, RoomClient, VideoCallback
+
+
+class RoomAccess:
+    """The room of a conversation, from its join to its end."""
+
+    _life: ConversationLife
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """The conversation, from when it is created; kept after its end."""
+        return self._life.conversation
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation's id, from when it is created."""
+        return self.conversation.id if self.conversation else None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the conversation's end has begun."""
+        return self._life.is_over
+
+    @property
+    def in_sample_rate(self) -> int:
+        """Sample rate of captured audio in Hz; 0 before ``setup()``."""
+        return self._life.room.in_sample_rate if self._life.room else 0
+
+    @property
+    def out_sample_rate(self) -> int:
+        """Sample rate of the bot's speech in Hz; 0 before ``setup()``."""
+        return self._life.room.out_sample_rate if self._life.room else 0
+
+    async def send_message(
+        self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
+    ) -> None:
+        """Send an app message to the room.
+
+        Args:
+            frame: The message, for everybody or for its ``participant_id``.
+
+        Raises:
+            TavusRoomSendError: It was not sent.
+        """
+        await self._open_room(TavusRoomSendError).send_message(frame)
+
+    async def send_interrupt_message(self) -> None:
+        """Tell the replica to stop speaking and to drop what it has buffered.
+
+        Raises:
+            TavusRoomSendError: It was not sent.
+        """
+        message = {
+            "message_type": "conversation",
+            "event_type": "conversation.interrupt",
+            "conversation_id": self.conversation_id,
+        }
+        await self.send_message(OutputTransportMessageUrgentFrame(message=message))
+
+    async def register_audio_destination(self, destination: str, auto_silence: bool = True) -> None:
+        """Publish a custom audio track.
+
+        Args:
+            destination: The track's name; Tavus listens to ``stream``.
+            auto_silence: Whether the track is silent, rather than waiting, between writes.
+
+        Raises:
+            TavusRoomSendError: It could not be published.
+        """
+        await self._open_room(TavusRoomSendError).register_audio_destination(
+            destination, auto_silence
+        )
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Play audio on the track named by the frame's ``transport_destination``.
+
+        Args:
+            frame: PCM16 at ``out_sample_rate``.
+
+        Returns:
+            Whether the audio was taken: True once it has been played, False where the
+            room is closed.
+        """
+        room = self._life.room
+        if room is None or self._life.is_over:
+            return False
+        return await room.write_audio_frame(frame)
+
+    async def capture_participant_audio(
+        self,
+        participant_id: str,
+        callback: AudioCallback,
+        audio_source: str = "microphone",
+        sample_rate: int = 16000,
+        callback_interval_ms: int = 20,
+    ) -> None:
+        """Hear a participant.
+
+        Args:
+            participant_id: Whom.
+            callback: Gets mono PCM16, as ``(participant_id, audio, audio_source)``.
+            audio_source: ``microphone``, ``screenAudio`` or a custom track's name.
+            sample_rate: In Hz.
+            callback_interval_ms: Length of each piece in milliseconds.
+
+        Raises:
+            TavusRoomError: The room refused.
+        """
+        await self._open_room().capture_participant_audio(
+            participant_id, callback, audio_source, sample_rate, callback_interval_ms
+        )
+
+    async def capture_participant_video(
+        self,
+        participant_id: str,
+        callback: VideoCallback,
+        framerate: int | None = 30,
+        video_source: str = "camera",
+        color_format: str = "RGB",
+    ) -> None:
+        """See a participant.
+
+        Args:
+            participant_id: Whom.
+            callback: Gets the frames, as ``(participant_id, frame, video_source)``.
+            framerate: In frames per second.
+            video_source: ``camera``, ``screenVideo`` or a custom track's name.
+            color_format: Such as ``RGB``.
+
+        Raises:
+            TavusRoomError: The room refused.
+        """
+        await self._open_room().capture_participant_video(
+            participant_id, callback, framerate, video_source, color_format
+        )
+
+    async def update_subscriptions(
+        self,
+        participant_settings: Mapping[str, Any] | None = None,
+        profile_settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Change what is received of whom, in Daily's words.
+
+        Args:
+            participant_settings: By participant id.
+            profile_settings: By profile.
+
+        Raises:
+            TavusRoomError: The room refused.
+        """
+        await self._open_room().update_subscriptions(participant_settings, profile_settings)
+
+    def _open_room(self, error: type[TavusRoomError] = TavusRoomError) -> RoomClient:
+        room = self._life.room
+        if room is None or self._life.is_over:
+            raise error("The bot is not in the room" + (" any more" if room else " yet"))
+        return room

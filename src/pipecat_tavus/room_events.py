@@ -1,0 +1,143 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""What the room tells, passed on: to the roster, and what follows from it to the callbacks."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from loguru import logger
+
+from pipecat_tavus.errors import TavusError, TavusRoomClosedError, TavusRoomError
+from pipecat_tavus.params import TavusCallbacks
+from pipecat_tavus.roster import Came, Part, Roster, Went
+
+
+class RoomEvents:
+    """A :class:`~pipecat_tavus.room.RoomListener` that tells the client's callbacks.
+
+    An exception in a callback is logged and stops no later event.
+    """
+
+    def __init__(
+        self,
+        callbacks: TavusCallbacks,
+        *,
+        mute: Callable[[str], Awaitable[None]],
+        over: Callable[[], object],
+    ):
+        """Initialize the events.
+
+        Args:
+            callbacks: Whom to tell.
+            mute: Unsubscribes a participant's microphone, by participant id.
+            over: Called when the room was closed under the bot.
+        """
+        self._callbacks = callbacks
+        self._mute = mute
+        self._over = over
+        self._roster = Roster()
+
+    @property
+    def replica_present(self) -> bool:
+        """Whether the replica is in the room."""
+        return self._roster.has_replica
+
+    async def on_joined(self, data: Mapping[str, Any]) -> None:
+        """The bot is in the room, perhaps with others."""
+        participants: Mapping[str, Any] = data.get("participants") or {}
+        local: Mapping[str, Any] = participants.get("local") or {}
+        changes = self._roster.bot_is(str(local.get("id", "")))
+        logger.info("Joined the Tavus conversation's room")
+        await self.tell(self._callbacks.on_joined, data)
+        await self._apply(changes)
+        for key, participant in participants.items():
+            if key != "local":
+                await self.on_participant_joined(participant)
+
+    async def on_participant_joined(self, participant: Mapping[str, Any]) -> None:
+        """Somebody joined."""
+        await self._apply(self._roster.joined(participant))
+
+    async def on_participant_updated(self, participant: Mapping[str, Any]) -> None:
+        """Somebody changed, such as the name."""
+        await self._apply(self._roster.updated(participant))
+
+    async def on_participant_left(self, participant: Mapping[str, Any], reason: str) -> None:
+        """Somebody left."""
+        await self._apply(self._roster.left(participant, reason))
+
+    async def on_app_message(self, message: Any, sender: str) -> None:
+        """An app message came."""
+        await self.tell(self._callbacks.on_app_message, message, sender)
+
+    async def on_room_error(self, message: str) -> None:
+        """The room reports trouble that it survives."""
+        await self.failed(TavusRoomError(f"The room reports: {message}"))
+
+    async def on_room_closed(self, reason: str) -> None:
+        """The room was closed under the bot: the conversation is over."""
+        self._over()
+        await self.failed(TavusRoomClosedError(f"The conversation's room was closed: {reason}"))
+        await self.everybody_left(reason)
+
+    async def persona_is(self, name: str) -> None:
+        """The persona's name, which its replica may bear, is known."""
+        await self._apply(self._roster.persona_is(name))
+
+    async def everybody_left(self, reason: str) -> None:
+        """Nobody is seen any more, since the bot is no longer in the room."""
+        await self._apply(self._roster.closed(reason))
+
+    async def failed(self, error: TavusError, *, raised: bool = False) -> None:
+        """Tell of a failure.
+
+        Args:
+            error: What failed.
+            raised: Whether it is raised to a caller as well, who reports it.
+        """
+        await self.tell(self._callbacks.on_error, error, raised)
+
+    async def tell(self, callback: Callable[..., Awaitable[None]] | None, *args: Any) -> None:
+        """Call back, and log what the application does wrong."""
+        if callback:
+            try:
+                await callback(*args)
+            except Exception:
+                logger.exception("a callback of the Tavus client failed")
+
+    async def _apply(self, changes: list[Came | Went]) -> None:
+        for change in changes:
+            if isinstance(change, Came):
+                await self._came(change.participant, change.part)
+            else:
+                await self._went(change.participant, change.part, change.reason)
+
+    async def _came(self, participant: Mapping[str, Any], part: Part) -> None:
+        tell = self._callbacks
+        await self.tell(tell.on_participant_joined, participant)
+        if part is Part.CLIENT:
+            await self.tell(tell.on_client_connected, participant)
+        else:
+            logger.info("The Tavus replica joined")
+            await self.tell(tell.on_replica_joined, participant)
+            await self._silence(participant["id"])
+
+    async def _went(self, participant: Mapping[str, Any], part: Part, reason: str) -> None:
+        tell = self._callbacks
+        await self.tell(tell.on_participant_left, participant, reason)
+        if part is Part.CLIENT:
+            await self.tell(tell.on_client_disconnected, participant, reason)
+        else:
+            logger.info("The Tavus replica left: {}", reason)
+            await self.tell(tell.on_replica_left, participant, reason)
+
+    async def _silence(self, replica: str) -> None:
+        # Its voice is the bot's own, delayed: nobody wants to receive it here.
+        try:
+            await self._mute(replica)
+        except TavusRoomError as e:
+            await self.failed(e)

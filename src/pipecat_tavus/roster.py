@@ -1,0 +1,204 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""Who is in the room, and what follows from it.
+
+The roster holds the participants that are in the room and derives each one's part from
+all of them. What an event changes in the parts is what follows from it, so it matters
+neither who came first nor how often somebody is announced.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+REPLICA_USER_ID = "tavus-replica"
+
+Participant = Mapping[str, Any]
+
+
+class Part(Enum):
+    """What a participant is to the bot.
+
+    Parameters:
+        REPLICA: The Tavus replica.
+        CLIENT: Anybody else.
+    """
+
+    REPLICA = "replica"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True)
+class Came:
+    """A participant is there, in this part.
+
+    Parameters:
+        participant: As Daily gives it.
+        part: Its part.
+    """
+
+    participant: Participant
+    part: Part
+
+
+@dataclass(frozen=True)
+class Went:
+    """A participant is no longer there in this part.
+
+    Parameters:
+        participant: As Daily gave it last.
+        part: The part that it had.
+        reason: Daily's reason, or why it changed its part.
+    """
+
+    participant: Participant
+    part: Part
+    reason: str
+
+
+@dataclass
+class Roster:
+    """The participants of a room but for the bot, and their parts.
+
+    The replica is who has ``tavus-replica`` in its user id; where nobody has, who bears
+    the persona's name.
+    """
+
+    _present: dict[str, Participant] = field(default_factory=dict[str, Participant])
+    _parts: dict[str, Part] = field(default_factory=dict[str, Part])
+    _own_id: str | None = None
+    _persona_name: str | None = None
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """Everybody's part, by participant id."""
+        return dict(self._parts)
+
+    @property
+    def has_replica(self) -> bool:
+        """Whether the replica is in the room."""
+        return Part.REPLICA in self._parts.values()
+
+    def bot_is(self, participant_id: str) -> list[Came | Went]:
+        """The bot's own id is known.
+
+        Args:
+            participant_id: The id, which is in no part from now on.
+
+        Returns:
+            What follows.
+        """
+        self._own_id = participant_id
+        self._present.pop(participant_id, None)
+        return self._changes()
+
+    def persona_is(self, name: str) -> list[Came | Went]:
+        """The persona's name is known.
+
+        Args:
+            name: The name that the replica may bear in the room.
+
+        Returns:
+            What follows.
+        """
+        self._persona_name = name
+        return self._changes()
+
+    def joined(self, participant: Participant) -> list[Came | Went]:
+        """A participant joined, perhaps not for the first time.
+
+        Args:
+            participant: As Daily gives it. One without an id is passed over.
+
+        Returns:
+            What follows.
+        """
+        participant_id = _text(participant, "id")
+        if participant_id and participant_id != self._own_id and not _is_local(participant):
+            self._present[participant_id] = participant
+        return self._changes()
+
+    def updated(self, participant: Participant) -> list[Came | Went]:
+        """A participant changed, such as its name.
+
+        Args:
+            participant: As Daily gives it. One that is not there is passed over: an update
+                may overtake nothing, but it may come after somebody left.
+
+        Returns:
+            What follows.
+        """
+        if _text(participant, "id") in self._present:
+            return self.joined(participant)
+        return []
+
+    def left(self, participant: Participant, reason: str = "") -> list[Came | Went]:
+        """A participant left.
+
+        Args:
+            participant: As Daily gives it.
+            reason: Daily's reason.
+
+        Returns:
+            What follows.
+        """
+        self._present.pop(_text(participant, "id"), None)
+        return self._changes(reason)
+
+    def closed(self, reason: str = "") -> list[Came | Went]:
+        """The room is closed: everybody is gone.
+
+        Args:
+            reason: Why.
+
+        Returns:
+            What follows.
+        """
+        self._present.clear()
+        return self._changes(reason)
+
+    def _changes(self, reason: str = "") -> list[Came | Went]:
+        before, self._parts = self._parts, self._cast()
+        changes: list[Came | Went] = []
+        for participant_id, part in before.items():
+            if self._parts.get(participant_id) is not part:
+                gone = self._known.pop(participant_id)
+                changed = participant_id in self._parts
+                why = f"is the {self._parts[participant_id].value}" if changed else reason
+                changes.append(Went(gone, part, why))
+        for participant_id, part in self._parts.items():
+            self._known[participant_id] = self._present[participant_id]
+            if before.get(participant_id) is not part:
+                changes.append(Came(self._present[participant_id], part))
+        return changes
+
+    def _cast(self) -> dict[str, Part]:
+        replicas = {i for i, p in self._present.items() if REPLICA_USER_ID in _info(p, "userId")}
+        if not replicas and self._persona_name:
+            replicas = {
+                i for i, p in self._present.items() if _info(p, "userName") == self._persona_name
+            }
+        return {i: Part.REPLICA if i in replicas else Part.CLIENT for i in self._present}
+
+    # What was last known of everybody in `_parts`, for who is told that somebody left.
+    _known: dict[str, Participant] = field(default_factory=dict[str, Participant])
+
+
+def _text(data: Participant, key: str) -> str:
+    value = data.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _info(participant: Participant, key: str) -> str:
+    info = participant.get("info")
+    return _text(info, key) if isinstance(info, Mapping) else ""  # pyright: ignore[reportUnknownArgumentType]
+
+
+def _is_local(participant: Participant) -> bool:
+    info = participant.get("info")
+    return isinstance(info, Mapping) and info.get("isLocal") is True  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -1,0 +1,226 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""The transport: what a bot imports."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+from pipecat.frames.frames import BotConnectedFrame, ClientConnectedFrame
+from pipecat.transports.base_transport import BaseTransport
+
+from pipecat_tavus.client import TavusTransportClient
+from pipecat_tavus.errors import TavusError, TavusRoomClosedError, TavusRoomError
+from pipecat_tavus.input import TavusInputTransport
+from pipecat_tavus.models import Conversation
+from pipecat_tavus.output import TavusOutputTransport
+from pipecat_tavus.params import TavusCallbacks, TavusParams
+from pipecat_tavus.processor import TavusProcessor
+from pipecat_tavus.room import RoomFactory, open_room
+
+
+class TavusTransport(BaseTransport):
+    """A Tavus conversation as a Pipecat transport.
+
+    The bot joins the room where the replica and the clients are. It hears the clients, and
+    the replica speaks what the bot says.
+
+    Event handlers available:
+
+    - on_conversation_created(transport, conversation): Tavus created the conversation;
+      ``conversation.url`` is what a front end needs
+    - on_connected(transport, data): The bot joined the room
+    - on_replica_joined(transport, participant): The replica is in the room
+    - on_replica_left(transport, participant, reason): The replica left
+    - on_client_connected(transport, participant): A client is in the room
+    - on_client_disconnected(transport, participant): A client left
+    - on_app_message(transport, message, sender): An app message came, Tavus's own included
+    - on_error(transport, error): Something failed; a :class:`~pipecat_tavus.TavusError`
+
+    Example::
+
+        transport = TavusTransport(bot_name="Ada")
+
+        @transport.event_handler("on_conversation_created")
+        async def on_conversation_created(transport, conversation):
+            print(conversation.url)
+    """
+
+    def __init__(
+        self,
+        bot_name: str,
+        session: aiohttp.ClientSession | None = None,
+        api_key: str | None = None,
+        replica_id: str | None = None,
+        persona_id: str | None = "pipecat-stream",
+        params: TavusParams | None = None,
+        input_name: str | None = None,
+        output_name: str | None = None,
+        *,
+        room_factory: RoomFactory = open_room,
+    ):
+        """Initialize the transport; nothing is opened.
+
+        Args:
+            bot_name: The bot's name in the room.
+            session: The session for REST calls; the transport opens its own if None.
+            api_key: The Tavus API key, else ``TAVUS_API_KEY``.
+            replica_id: The replica, else ``TAVUS_REPLICA_ID``.
+            persona_id: The persona. The default speaks the bot's own TTS voice.
+            params: The parameters.
+            input_name: Name of the input processor.
+            output_name: Name of the output processor.
+            room_factory: Makes the room from its configuration; by default Daily's, or the
+                sandbox's for a conversation of the sandbox.
+
+        Raises:
+            TavusConfigError: A value was refused, such as an empty key.
+        """
+        super().__init__(input_name=input_name, output_name=output_name)
+        self._params = params or TavusParams()
+        self._client = TavusTransportClient(
+            bot_name=bot_name,
+            callbacks=TavusCallbacks(
+                on_joined=self._on_joined,
+                on_client_connected=self._on_client_connected,
+                on_client_disconnected=self._on_client_disconnected,
+                on_replica_joined=self._on_replica_joined,
+                on_replica_left=self._on_replica_left,
+                on_conversation_created=self._on_conversation_created,
+                on_app_message=self._on_app_message,
+                on_error=self._on_error,
+            ),
+            api_key=api_key or os.getenv("TAVUS_API_KEY", ""),
+            replica_id=replica_id or os.getenv("TAVUS_REPLICA_ID"),
+            persona_id=persona_id,
+            params=self._params,
+            session=session,
+            room_factory=room_factory,
+        )
+        self._input: TavusInputTransport | None = None
+        self._output: TavusOutputTransport | None = None
+        for event in (
+            "on_conversation_created",
+            "on_connected",
+            "on_replica_joined",
+            "on_replica_left",
+            "on_client_connected",
+            "on_client_disconnected",
+            "on_app_message",
+            "on_error",
+        ):
+            self._register_event_handler(event)
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """The conversation, with its id, URL and token, from when it is created."""
+        return self._client.conversation
+
+    async def create_conversation(self) -> Conversation:
+        """Create the conversation before the pipeline runs, or return the one that there is.
+
+        Tavus bills from here on: run the pipeline, or :meth:`close` the transport.
+
+        Returns:
+            The conversation.
+
+        Raises:
+            TavusApiError: Tavus did not create it.
+        """
+        return await self._client.create_conversation()
+
+    async def close(self) -> None:
+        """Leave the room and end the conversation now. A pipeline does so by itself."""
+        await self._client.close()
+
+    def input(self) -> TavusInputTransport:
+        """The input processor."""
+        if not self._input:
+            self._input = TavusInputTransport(self._client, self._params, name=self._input_name)
+        return self._input
+
+    def output(self) -> TavusOutputTransport:
+        """The output processor."""
+        if not self._output:
+            self._output = TavusOutputTransport(self._client, self._params, name=self._output_name)
+        return self._output
+
+    async def update_subscriptions(
+        self,
+        participant_settings: Mapping[str, Any] | None = None,
+        profile_settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Change what is received of whom, in Daily's words.
+
+        Args:
+            participant_settings: By participant id.
+            profile_settings: By profile.
+
+        Raises:
+            TavusRoomError: The room refused.
+        """
+        await self._client.update_subscriptions(participant_settings, profile_settings)
+
+    def get_client_id(self, client: Mapping[str, Any]) -> str:
+        """The participant id of a client.
+
+        Args:
+            client: As given to ``on_client_connected``.
+
+        Returns:
+            The id.
+        """
+        return client["id"]
+
+    @property
+    def _processor(self) -> TavusProcessor | None:
+        return self._input or self._output
+
+    async def _on_conversation_created(self, conversation: Conversation) -> None:
+        await self._call_event_handler("on_conversation_created", conversation)
+
+    async def _on_joined(self, data: Mapping[str, Any]) -> None:
+        await self._call_event_handler("on_connected", data)
+        if self._processor:
+            await self._processor.announce(BotConnectedFrame())
+
+    async def _on_client_connected(self, participant: Mapping[str, Any]) -> None:
+        await self._call_event_handler("on_client_connected", participant)
+        if self._processor:
+            await self._processor.announce(ClientConnectedFrame())
+        if self._input:
+            try:
+                await self._input.start_capturing_audio(participant)
+            except TavusRoomError as e:
+                await self._on_error(e, False)
+
+    async def _on_client_disconnected(self, participant: Mapping[str, Any], _: str) -> None:
+        if self._input:
+            self._input.stop_capturing_audio(participant)
+        await self._call_event_handler("on_client_disconnected", participant)
+
+    async def _on_replica_joined(self, participant: Mapping[str, Any]) -> None:
+        await self._call_event_handler("on_replica_joined", participant)
+
+    async def _on_replica_left(self, participant: Mapping[str, Any], reason: str) -> None:
+        await self._call_event_handler("on_replica_left", participant, reason)
+
+    async def _on_app_message(self, message: Any, sender: str) -> None:
+        await self._call_event_handler("on_app_message", message, sender)
+
+    async def _on_error(self, error: TavusError, raised: bool) -> None:
+        await self._call_event_handler("on_error", error)
+        # An error that setup() raises is pushed by the pipeline. The output comes first:
+        # an output that is unusable lets go of what it has queued.
+        processor = self._output or self._input
+        if processor and not raised:
+            await processor.push_error(
+                str(error),
+                exception=error,
+                force_treat_as_permanent=isinstance(error, TavusRoomClosedError),
+            )
