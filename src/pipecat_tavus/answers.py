@@ -75,9 +75,11 @@ def read_error(request: str, status: int, text: str, headers: Mapping[str, str])
         The error, to be raised.
     """
     if 300 <= status < 400:
-        host = URL(headers.get("Location", "")).host or "another address"
-        return TavusMalformedAnswerError(
-            request, f"redirected to {host}, which is not followed", status=status
+        place = _host(headers.get("Location", "")) or "another address"
+        return TavusInvalidRequestError(
+            request,
+            f"redirected to {place}, which is not followed: check the API URL (TAVUS_API_URL)",
+            status=status,
         )
     message = tidy(_words(text)) or "(no message)"
     error = _ERRORS.get(status)
@@ -126,4 +128,11 @@ def _seconds(value: str | None) -> float | None:
         return max(0.0, float(value)) if value is not None else None
     except ValueError:
         # The other form of Retry-After is a date, which a clock that is off would misread.
+        return None
+
+
+def _host(location: str) -> str | None:
+    try:
+        return URL(location).host
+    except ValueError:
         return None

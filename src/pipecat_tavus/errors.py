@@ -13,7 +13,7 @@
     ├── TavusApiError                    a REST call failed
     │   ├── TavusAuthenticationError     401, 403
     │   ├── TavusNotFoundError           404
-    │   ├── TavusInvalidRequestError     400, 422 and every other 4xx
+    │   ├── TavusInvalidRequestError     400, 422, every other 4xx, and 3xx
     │   ├── TavusConcurrencyLimitError   "maximum concurrent conversations"
     │   ├── TavusOutOfCreditsError       402
     │   ├── TavusRateLimitError          429, has ``retry_after``
@@ -113,7 +113,7 @@ class TavusNotFoundError(TavusApiError):
 
 
 class TavusInvalidRequestError(TavusApiError):
-    """Tavus refused the request (400, 422 and every other 4xx)."""
+    """Tavus refused the request (400, 422, every other 4xx), or redirects it (3xx)."""
 
     category = ErrorCategory.INVALID_REQUEST
 
