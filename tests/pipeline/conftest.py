@@ -1,0 +1,24 @@
+"""The whole transport in a real pipeline, against the sandbox."""
+
+import pytest
+from pipecat_tavus import TavusTransport
+from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
+
+
+@pytest.fixture
+async def sandbox(monkeypatch, request):
+    replica = ReplicaSettings(join_delay=0.1, rendering_delay=0.1)
+    async with TavusSandbox(replica=replica) as sandbox:
+        monkeypatch.setenv("TAVUS_API_URL", sandbox.api_url)
+        monkeypatch.setenv("TAVUS_API_KEY", sandbox.api_key)
+        monkeypatch.setenv("TAVUS_REPLICA_ID", "r1")
+        monkeypatch.delenv("TAVUS_SAMPLE_ROOM_URL", raising=False)
+        yield sandbox
+        if not request.node.get_closest_marker("ended_by_tavus"):
+            reasons = {c.shutdown_reason for c in sandbox.conversations.values()}
+            assert reasons <= {"end_conversation_endpoint_hit"}, "it was not we who ended it"
+
+
+@pytest.fixture
+def transport(sandbox):
+    return TavusTransport(bot_name="Ada")
