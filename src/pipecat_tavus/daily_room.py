@@ -14,6 +14,7 @@ is told once, with its reason.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from enum import Enum
 from typing import Any
 
 from loguru import logger
@@ -39,11 +40,24 @@ _CALL_TIMEOUT = 5.0
 
 
 class _DailyClient(DailyTransportClient):
-    """Pipecat's Daily client, which also passes on what Daily's own thread reports."""
+    """Pipecat's Daily client, which also tells why a call has ended."""
+
+    end_reason = ""
+    """Why the call ended without ``leave()``; set on Daily's own thread, before the event."""
 
     def on_error(self, message: str) -> None:
-        """Pass on an error of the call, such as an ejection, which precedes its end."""
-        self._call_event_callback(self._callbacks.on_error, message)
+        """Keep the error that ends a call, such as an ejection; "left" comes right behind it.
+
+        Source: Daily's reference, error events: "fires when an unrecoverable error ends the
+        call".
+        """
+        self.end_reason = str(message)
+
+    def on_call_state_updated(self, state: str) -> None:
+        """Note the end before Pipecat reports it as an error of its own wording."""
+        if state == "left":
+            self.end_reason = self.end_reason or "Daily ended the call"
+        super().on_call_state_updated(state)
 
     def _call_async_callback(
         self, queue: asyncio.Queue[Any], callback: Callable[..., Awaitable[None]], *args: Any
@@ -79,6 +93,13 @@ class _DailyClient(DailyTransportClient):
         return track
 
 
+class _State(Enum):
+    OUT = "not joined yet"
+    IN = "joined"
+    LEAVING = "leaving"
+    OVER = "left, closed or released"
+
+
 class DailyRoom:
     """A :class:`~pipecat_tavus.room.RoomClient` on Daily."""
 
@@ -91,9 +112,8 @@ class DailyRoom:
         self._config = config
         self._listener = config.listener
         self._client: _DailyClient | None = None
-        self._joined = False
-        self._over = False
-        self._last_error = ""
+        self._state = _State.OUT
+        self._join_error = ""
 
     @property
     def in_sample_rate(self) -> int:
@@ -132,16 +152,15 @@ class DailyRoom:
                 f"Joining the Daily room failed: no answer within {timeout:g} s"
             ) from None
         # Pipecat's join() returns normally when Daily refuses, and tells on_error.
-        if not self._joined:
-            reason = self._last_error or "no reason given"
+        if self._state is not _State.IN:
+            reason = self._join_error or self._daily.end_reason or "no reason given"
             raise TavusRoomJoinError(f"Joining the Daily room failed: {reason}")
 
     async def leave(self) -> None:
         """Leave the room; what goes wrong is told to the listener."""
-        if not self._client or not self._joined:
+        if not self._client or self._state is not _State.IN:
             return
-        self._joined = False
-        self._over = True
+        self._state = _State.LEAVING
         try:
             async with asyncio.timeout(_CALL_TIMEOUT):
                 await self._client.leave()
@@ -153,7 +172,7 @@ class DailyRoom:
     async def cleanup(self) -> None:
         """Release Daily's client, which also leaves a room that it was still joining."""
         if self._client:
-            self._over = True
+            self._state = _State.OVER
             await self._client.cleanup()
 
     async def send_message(
@@ -287,21 +306,19 @@ class DailyRoom:
         )
 
     async def _on_joined(self, data: Mapping[str, Any]) -> None:
-        self._joined = True
+        self._state = _State.IN
         await self._listener.on_joined(data)
 
     async def _on_error(self, message: str) -> None:
-        self._last_error = str(message)
-        # While joining it is the reason that join() raises; afterwards the call's end
-        # follows an error that ends it, and tells it as its reason.
-        if self._joined:
-            await self._listener.on_room_error(self._last_error)
+        if self._state is _State.OUT:
+            self._join_error = str(message)
+        elif self._state is _State.LEAVING or not self._daily.end_reason:
+            await self._listener.on_room_error(str(message))
 
     async def _on_call_state_updated(self, state: str) -> None:
-        if state == "left" and self._joined and not self._over:
-            self._over = True
-            self._joined = False
-            await self._listener.on_room_closed(self._last_error or "Daily ended the call")
+        if state == "left" and self._state is _State.IN:
+            self._state = _State.OVER
+            await self._listener.on_room_closed(self._daily.end_reason)
 
 
 def _guarded(

@@ -34,6 +34,7 @@ async def test_a_person_is_heard_bit_for_bit_and_the_replica_is_not(sandbox, tra
         person = await sandbox.join_person(transport.conversation.id)
         (participant,) = await bot.event("on_client_connected")
         await bot.event("on_replica_joined")
+        await bot.started()
         await bot.say(tone(0.5, 24000), 24000)
         await person.say(AUDIO / "ten_of_clubs.wav")
         await asyncio.sleep(0.3)
@@ -218,21 +219,18 @@ async def test_a_person_who_was_there_first_is_heard(sandbox, transport):
         assert said in b"".join(f.audio for f in bot.heard.of(UserAudioRawFrame))
 
 
-async def test_people_come_and_go(sandbox, transport):
+async def test_ten_people_come_and_go_and_the_persona_is_asked_for_once(sandbox, transport):
     async with Bot(transport) as bot:
         await bot.event("on_connected")
-        for count in (1, 2, 3):
-            person = await sandbox.join_person(transport.conversation.id, name=f"Mo {count}")
-            (participant,) = await bot.event("on_client_connected", count=count)
-            assert participant["info"]["userName"] == f"Mo {count}"
-            other = await sandbox.join_person(transport.conversation.id, name="stays")
-            await bot.event("on_client_connected", count=count + 1) if count == 1 else None
-            await other.leave()
+        names = [f"Mo {n}" for n in range(10)]
+        people = [await sandbox.join_person(transport.conversation.id, name=n) for n in names]
+        await bot.event("on_client_connected", count=10)
+        for person in people:
             await person.leave()
-            break
-        await bot.event("on_client_disconnected", count=2)
-    personas = [r for r in sandbox.requests if "/personas/" in r.path]
-    assert len(personas) == 1
+        await bot.event("on_client_disconnected", count=10)
+    for event in ("on_client_connected", "on_client_disconnected"):
+        assert [p["info"]["userName"] for (p,) in bot.named(event)] == names
+    assert len([r for r in sandbox.requests if "/personas/" in r.path]) == 1
 
 
 @pytest.mark.parametrize("replica_first", [True, False])
