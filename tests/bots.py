@@ -135,9 +135,7 @@ class Bot:
         """Queue speech as a TTS service does, all of it at once."""
         step = int(rate * piece) * 2
         frames: list[Frame] = [TTSStartedFrame()]
-        frames += [
-            TTSAudioRawFrame(pcm[i : i + step], rate, 1) for i in range(0, len(pcm), step)
-        ]
+        frames += [TTSAudioRawFrame(pcm[i : i + step], rate, 1) for i in range(0, len(pcm), step)]
         if stopped:
             frames.append(TTSStoppedFrame())
         await self.worker.queue_frames(frames)

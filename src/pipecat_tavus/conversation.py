@@ -112,7 +112,8 @@ class ConversationLife:
         return conversation
 
     async def _close(self) -> None:
-        for step in (self._settle, self._leave, self._end, self._release):
+        steps = (self._settle, self._leave, self._left, self._end, self._release, self._api.close)
+        for step in steps:
             try:
                 await self._attempt(step)
             except asyncio.CancelledError:
@@ -134,7 +135,6 @@ class ConversationLife:
     async def _leave(self) -> None:
         if self.room:
             await self.room.leave()
-        await self._left()
 
     async def _end(self) -> None:
         conversation = self.conversation
@@ -157,7 +157,6 @@ class ConversationLife:
     async def _release(self) -> None:
         if self.room:
             await self.room.cleanup()
-        await self._api.close()
 
 
 def _has_failed(task: asyncio.Task[Any]) -> bool:

@@ -12,6 +12,7 @@ is told once, with its reason.
 """
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -38,6 +39,9 @@ from pipecat_tavus.room import AudioCallback, RoomConfig, VideoCallback
 _CALL_TIMEOUT = 5.0
 """Limit in seconds for each call to Daily but the join: they answer in milliseconds."""
 
+_RELEASE_TIMEOUT = 1.0
+"""Limit in seconds for waiting until Daily has released a call."""
+
 
 class _DailyClient(DailyTransportClient):
     """Pipecat's Daily client, which also tells why a call has ended."""
@@ -51,13 +55,24 @@ class _DailyClient(DailyTransportClient):
         Source: Daily's reference, error events: "fires when an unrecoverable error ends the
         call".
         """
-        self.end_reason = str(message)
+        # Measured: it is told of each call that fails as well, besides the call's completion.
+        if str(message).startswith("Error handling "):
+            logger.warning("Daily: {}", message)
+        else:
+            self.end_reason = str(message)
 
     def on_call_state_updated(self, state: str) -> None:
         """Note the end before Pipecat reports it as an error of its own wording."""
         if state == "left":
             self.end_reason = self.end_reason or "Daily ended the call"
         super().on_call_state_updated(state)
+
+    def _cleanup(self) -> None:
+        # The native release waits for a join that is under way: 18 s without a network. A
+        # daemon thread, so that neither the bot's end nor the process's waits as long.
+        release = threading.Thread(target=super()._cleanup, name="daily-release", daemon=True)
+        release.start()
+        release.join(_RELEASE_TIMEOUT)
 
     def _call_async_callback(
         self, queue: asyncio.Queue[Any], callback: Callable[..., Awaitable[None]], *args: Any

@@ -1,6 +1,7 @@
 """The whole transport in a real pipeline, against the sandbox."""
 
 import pytest
+
 from pipecat_tavus import TavusTransport
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
 

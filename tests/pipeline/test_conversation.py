@@ -18,6 +18,7 @@ from pipecat.frames.frames import (
     StartFrame,
     UserAudioRawFrame,
 )
+
 from pipecat_tavus import TavusConfigError, TavusError, TavusParams, TavusTransport
 
 AUDIO = Path(__file__).parents[2] / "examples" / "audio"
@@ -107,6 +108,7 @@ async def test_speech_at_any_sample_rate_arrives_whole(sandbox, rate):
     assert abs(len(heard) / 24000 - seconds) < 0.041, "only the padding of the last chunk"
     said = np.frombuffer(speech, "<i2").astype(float)
     for part in (slice(None, 0.1), slice(0.7, 0.8)):
+
         def energy(samples, hz, part=part):
             i, j = (int((s or 0) * hz) for s in (part.start, part.stop))
             return np.sum(samples[i:j] ** 2) / hz
@@ -183,9 +185,7 @@ async def test_a_conversation_created_beforehand_is_the_one_that_the_pipeline_jo
     assert len(sandbox.conversations) == 1
 
 
-async def test_a_transport_that_only_created_a_conversation_ends_it_when_closed(
-    sandbox, transport
-):
+async def test_a_transport_that_only_created_a_conversation_ends_it_when_closed(sandbox, transport):
     conversation = await transport.create_conversation()
     await transport.close()
     await transport.close()
@@ -289,13 +289,11 @@ async def test_app_messages_reach_the_application(sandbox, transport):
         await bot.event("on_client_connected")
         for message in ({"label": "rtvi-ai"}, "text", ["list"], 7, None):
             await person.send_message(message)
-        (message, sender) = await bot.event("on_app_message", count=1)
+        await bot.event("on_app_message", count=5)
         await asyncio.sleep(0.3)
         got = [m for m, s in bot.named("on_app_message") if s == person.id]
         assert got == [{"label": "rtvi-ai"}, "text", ["list"], 7, None]
-        kinds = [
-            m["event_type"] for m, s in bot.named("on_app_message") if s != person.id
-        ]
+        kinds = [m["event_type"] for m, s in bot.named("on_app_message") if s != person.id]
         assert "system.replica_joined" in kinds
 
 

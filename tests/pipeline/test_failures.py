@@ -9,6 +9,7 @@ from loguru import logger
 from pipecat.frames.frames import EndFrame, OutputTransportMessageFrame
 from pipecat.pipeline.worker import ProcessorUnusablePolicy
 from pipecat.utils.errors import ErrorCategory
+
 from pipecat_tavus import (
     TavusApiError,
     TavusAuthenticationError,
