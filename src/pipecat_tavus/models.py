@@ -295,5 +295,6 @@ def describe(error: ValidationError) -> str:
         got: Any = item["input"]
         # A larger value may hold a token, and a token is one.
         shown = isinstance(got, int | float | str) and "token" not in where
-        parts.append((f"{where}: " if where else "") + reason + (f" (got {got!r})" if shown else ""))
+        place = f"{where}: " if where else ""
+        parts.append(place + reason + (f" (got {got!r})" if shown else ""))
     return "; ".join(parts)

@@ -1,0 +1,145 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""``python -m pipecat_tavus.sandbox``: a Tavus on this machine, for bots that run unchanged."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+from loguru import logger
+
+from pipecat_tavus.errors import TavusRoomError
+from pipecat_tavus.sandbox import pcm as pcm16
+from pipecat_tavus.sandbox.conversation import SandboxConversation
+from pipecat_tavus.sandbox.person import Note, SandboxPerson
+from pipecat_tavus.sandbox.replica import ReplicaSettings
+from pipecat_tavus.sandbox.server import TavusSandbox
+
+_GREETING_SECS = 10.0
+_ANSWER_SECS = 30.0
+_PAUSE_SECS = 1.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the sandbox until it is interrupted.
+
+    Args:
+        arguments: The command line, by default that of the process.
+
+    Returns:
+        The exit status.
+    """
+    options = _parser().parse_args(arguments)
+    for path in options.person:
+        try:
+            pcm16.read_wav(path.read_bytes())
+        except (OSError, ValueError) as e:
+            print(f"{path}: {e}", file=sys.stderr)
+            return 2
+    logger.remove()
+    logger.add(sys.stderr, level="DEBUG" if options.verbose else "WARNING")
+    try:
+        asyncio.run(_serve(options))
+    except OSError as e:
+        print(f"cannot listen on {options.host} port {options.port}: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipecat_tavus.sandbox",
+        description="A Tavus on this machine: REST API, rooms and a simulated replica.",
+        epilog="A bot uses it where TAVUS_API_URL and TAVUS_API_KEY say so; the sandbox prints "
+        "both when it runs. It keeps nothing when it ends.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8642, help="port (%(default)s)")
+    parser.add_argument("--api-key", default="sandbox", help="the key to accept (%(default)s)")
+    parser.add_argument(
+        "--max-concurrent", type=int, default=3, help="active conversations at once (%(default)s)"
+    )
+    parser.add_argument(
+        "--join-delay", type=float, default=1.0, help="seconds until the replica is there"
+    )
+    parser.add_argument(
+        "--rendering-delay", type=float, default=0.2, help="seconds that the replica lags behind"
+    )
+    parser.add_argument(
+        "--person",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="WAV",
+        help="let a scripted person join each conversation and say these, each when the replica "
+        "has fallen silent",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log what happens")
+    return parser
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+
+    async def on_conversation(conversation: SandboxConversation) -> None:
+        print(f"{conversation.id}: created ({conversation.persona_name})", flush=True)
+        try:
+            if options.person and not conversation.test_mode:
+                await _converse(await sandbox.join_person(conversation.id), options.person)
+        except (TavusRoomError, TimeoutError) as e:
+            print(f"{conversation.id}: the person gave up: {e or 'no answer'}", flush=True)
+        await sandbox.room(conversation.id).closed()
+        print(f"{conversation.id}: ended ({conversation.shutdown_reason})", flush=True)
+
+    sandbox = TavusSandbox(
+        host=options.host,
+        port=options.port,
+        api_key=options.api_key,
+        max_concurrent=options.max_concurrent,
+        replica=ReplicaSettings(options.join_delay, options.rendering_delay),
+        on_conversation=on_conversation,
+    )
+    async with sandbox:
+        print(
+            "The Tavus sandbox runs. Let your bot use it:\n\n"
+            f"    export TAVUS_API_URL={sandbox.api_url}\n"
+            f"    export TAVUS_API_KEY={sandbox.api_key}\n"
+            "    export TAVUS_REPLICA_ID=r-sandbox\n\n"
+            "Ctrl-C ends it.",
+            flush=True,
+        )
+        await stopped.wait()
+
+
+async def _converse(person: SandboxPerson, recordings: list[Path]) -> None:
+    """Say the recordings, each when the replica has answered and fallen silent."""
+
+    def tell(note: Note) -> None:
+        what = note.what.replace("_", " ") + (f": {note.text}" if note.text else "")
+        print(f"  {note.at:7.2f} s  {note.who:8} {what}", flush=True)
+
+    person.on_note = tell
+    try:
+        # Some bots greet, others wait to be spoken to.
+        await person.wait_until_replica_speaks(_GREETING_SECS)
+    except TimeoutError:
+        pass
+    for recording in recordings:
+        await person.wait_until_replica_is_silent(_PAUSE_SECS, _ANSWER_SECS)
+        await person.say(recording)
+        await person.wait_until_replica_speaks(_ANSWER_SECS)
+    await person.wait_until_replica_is_silent(_PAUSE_SECS, _ANSWER_SECS)
+    await person.leave()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""``python -m pipecat_tavus.sandbox``, in a process of its own."""
+
+import asyncio
+import signal
+import sys
+import wave
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from sandbox.bot_kit import joined, noise, until
+
+COMMAND = (sys.executable, "-W", "ignore", "-m", "pipecat_tavus.sandbox")
+
+
+@asynccontextmanager
+async def running(*arguments):
+    """The process, and the values that it says are to be exported."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        exports = {}
+        async with asyncio.timeout(40):
+            while "TAVUS_REPLICA_ID" not in exports:
+                line = (await process.stdout.readline()).decode()
+                assert line, (await process.stderr.read()).decode()
+                if "export" in line:
+                    name, value = line.split()[1].split("=")
+                    exports[name] = value
+        yield process, exports
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def create(exports):
+    async with aiohttp.ClientSession(headers={"x-api-key": exports["TAVUS_API_KEY"]}) as session:
+        async with session.post(
+            exports["TAVUS_API_URL"] + "/conversations",
+            json={"replica_id": exports["TAVUS_REPLICA_ID"]},
+        ) as response:
+            assert response.status == 200
+            return await response.json()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_it_says_how_to_use_it_and_ends_cleanly(number):
+    async with running("--port", "0", "--join-delay", "0") as (process, exports):
+        made = await create(exports)
+        async with joined(made["conversation_url"]) as bot:
+            process.send_signal(number)
+            async with asyncio.timeout(20):
+                _, errors = await process.communicate()
+            assert process.returncode == 0
+            assert "Traceback" not in errors.decode()
+        assert bot.listener.whats()[-1] == "room_closed"
+
+
+async def test_a_scripted_person_speaks_when_the_replica_is_silent(tmp_path):
+    path = tmp_path / "hello_there.wav"
+    said = noise(0.5, rate=16000)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(said)
+    arguments = ("--port", "0", "--join-delay", "0", "--rendering-delay", "0.1")
+    async with running(*arguments, "--person", str(path), str(path)) as (process, exports):
+        made = await create(exports)
+        async with joined(made["conversation_url"]) as bot:
+
+            def person():
+                told = bot.listener.told
+                return [d["id"] for w, d in told if w[-6:] == "joined" and is_user(d)]
+
+            await bot.hear((await until(person))[0])
+            await bot.room.register_audio_destination("stream")
+            await bot.speak(noise(0.4))
+            for n in (1, 2):
+                await until(lambda n=n: bytes(bot.heard).count(said) == n)
+                await bot.speak(noise(0.4))
+            await until(lambda: "participant_left" in bot.listener.whats())
+        process.terminate()
+        output = (await process.communicate())[0].decode()
+    assert output.count("user     started speaking: hello there") == 2
+    assert output.count("replica  started speaking") == 3
+
+
+def is_user(participant):
+    return participant.get("info", {}).get("userName") == "User"
+
+
+async def run(*arguments):
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(40):
+        output, errors = await process.communicate()
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def test_help_names_the_options_and_the_defaults():
+    status, output, _ = await run("--help")
+    assert status == 0
+    for word in ("--port", "8642", "--person", "--max-concurrent", "TAVUS_API_URL"):
+        assert word in output
+
+
+async def test_a_recording_that_is_none_is_refused_before_it_runs(tmp_path):
+    status, _, errors = await run("--person", str(tmp_path / "missing.wav"))
+    assert status == 2
+    assert "missing.wav" in errors
