@@ -177,7 +177,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             frame.transport_destination = destination
         if written:
             self._failing.discard("audio")
-        elif not self._client.is_over:
+        else:
             await self._fails("audio", TavusRoomSendError("The room did not take the bot's audio"))
         return written
 
@@ -189,6 +189,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
 
     async def _fails(self, what: str, error: TavusError) -> None:
         # Once per outage: a processor that relays errors as app messages would feed on them.
-        if what not in self._failing:
+        # Nor when it is all over, which was told, with its reason.
+        if what not in self._failing and not self._client.is_over:
             self._failing.add(what)
             await self._client.report(error)

@@ -14,8 +14,8 @@
         await person.say("hello.wav")
 """
 
-from pipecat_tavus.sandbox.person import SandboxPerson
+from pipecat_tavus.sandbox.person import Note, SandboxPerson
 from pipecat_tavus.sandbox.replica import ReplicaSettings
 from pipecat_tavus.sandbox.server import TavusSandbox
 
-__all__ = ["ReplicaSettings", "SandboxPerson", "TavusSandbox"]
+__all__ = ["Note", "ReplicaSettings", "SandboxPerson", "TavusSandbox"]
