@@ -34,7 +34,7 @@ class TavusInputTransport(TavusProcessor, BaseInputTransport):
             **kwargs: Passed to the base class, such as ``name``.
         """
         super().__init__(params, **kwargs)
-        self._share(client)
+        self._client = client
         self._params = params
         self._streaming = False
         self._clients: set[str] = set()

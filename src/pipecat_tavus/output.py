@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 STREAM_TRACK = "stream"
 """The custom audio track that the persona ``pipecat-stream`` speaks."""
 
+_PIECE_10MS = 4
+"""How much is handed over at a time: what an interruption comes too late for."""
+
 
 class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
     """Plays the bot's speech on the track ``stream``, which the replica speaks.
@@ -51,10 +54,11 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             **kwargs: Passed to the base class, such as ``name``.
         """
         super().__init__(params, **kwargs)
-        self._share(client)
+        self._client = client
         self._interrupting: set[asyncio.Task[None]] = set()
         self._failing: set[str] = set()
         self._tail_held = False
+        self._interruptions = 0
 
     @property
     def capabilities(self) -> "BotCapabilities":
@@ -126,6 +130,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             self._interrupting.add(task)
             task.add_done_callback(self._interrupting.discard)
             self._tail_held = False
+            self._interruptions += 1
         elif isinstance(frame, OutputAudioRawFrame):
             self._tail_held = True
         elif isinstance(frame, TTSStoppedFrame):
@@ -164,22 +169,36 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         Returns:
             Whether the room took it; True once it has been played.
         """
-        destination = frame.transport_destination
+        audio, destination = frame.audio, frame.transport_destination
+        piece = self._sample_rate // 100 * _PIECE_10MS * frame.num_channels * 2
+        interruptions = self._interruptions
+        written = 0
         frame.transport_destination = destination or STREAM_TRACK
         try:
-            written = await self._client.write_audio_frame(frame)
+            # One frame serves all its pieces: making frames is what costs here.
+            while written < len(audio) and await self._write(frame, audio, written, piece):
+                written += piece
+                if interruptions != self._interruptions and getattr(frame, "interruptible", True):
+                    break
+        finally:
+            # Downstream it is the bot's speech, on no track in particular, as far as it was
+            # played.
+            frame.transport_destination = destination
+            frame.audio = audio[:written]
+        return written > 0
+
+    async def _write(self, frame: OutputAudioRawFrame, audio: bytes, at: int, size: int) -> bool:
+        """Play one piece of a frame's audio; whether the room took it."""
+        frame.audio = audio[at : at + size]
+        try:
+            if await self._client.write_audio_frame(frame):
+                self._failing.discard("audio")
+                return True
+            await self._fails("audio", TavusRoomSendError("The room did not take the bot's audio"))
         except Exception as e:
             error = e if isinstance(e, TavusError) else TavusRoomSendError(f"Writing audio: {e}")
             await self._fails("audio", error)
-            return False
-        finally:
-            # Downstream it is the bot's speech, on no track in particular.
-            frame.transport_destination = destination
-        if written:
-            self._failing.discard("audio")
-        else:
-            await self._fails("audio", TavusRoomSendError("The room did not take the bot's audio"))
-        return written
+        return False
 
     async def _interrupt(self) -> None:
         try:

@@ -25,6 +25,9 @@ class TavusParams(DailyParams):
     Parameters:
         audio_in_enabled: Whether the clients are heard.
         audio_out_enabled: Whether the bot's speech goes to the replica.
+        audio_out_10ms_chunks: How much speech takes the way through Pipecat at a time; it is
+            handed over in pieces of 40 ms all the same. Twice Pipecat's default, which halves
+            what that way costs.
         microphone_out_enabled: Whether the bot has a microphone of its own; its speech goes
             to the replica on a custom track instead.
         request_timeout: Limit for each REST call in seconds, its retries included.
@@ -33,6 +36,7 @@ class TavusParams(DailyParams):
 
     audio_in_enabled: bool = True
     audio_out_enabled: bool = True
+    audio_out_10ms_chunks: int = 8
     microphone_out_enabled: bool = False
     request_timeout: float = Field(default=9.0, gt=0)
     join_timeout: float = Field(default=9.0, gt=0)

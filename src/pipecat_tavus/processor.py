@@ -6,7 +6,6 @@
 
 """What the input and the output have in common: a share in the client."""
 
-from pipecat.frames.frames import Frame, StartFrame
 from pipecat.processors.frame_processor import FrameProcessor, FrameProcessorSetup
 from pipecat.utils.errors import ErrorCategory
 
@@ -21,11 +20,6 @@ class TavusProcessor(FrameProcessor):
     """
 
     _client: TavusTransportClient
-    _announcements: list[Frame] | None
-
-    def _share(self, client: TavusTransportClient) -> None:
-        self._client = client
-        self._announcements = []
 
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Set the client up and join the room.
@@ -44,28 +38,6 @@ class TavusProcessor(FrameProcessor):
         """Release the client; the last processor to do so ends the conversation."""
         await super().cleanup()
         await self._client.cleanup()
-
-    async def announce(self, frame: Frame) -> None:
-        """Push a frame downstream, but never before the StartFrame.
-
-        Args:
-            frame: The frame.
-        """
-        if self._announcements is None:
-            await self.push_frame(frame)
-        else:
-            self._announcements.append(frame)
-
-    async def set_transport_ready(self, frame: StartFrame) -> None:
-        """Start streaming, and push what was announced before the StartFrame.
-
-        Args:
-            frame: The StartFrame, already pushed.
-        """
-        await super().set_transport_ready(frame)  # pyright: ignore[reportAttributeAccessIssue]
-        waiting, self._announcements = self._announcements or [], None
-        for announcement in waiting:
-            await self.push_frame(announcement)
 
     def _classify_error(self, exception: Exception) -> ErrorCategory | None:
         if isinstance(exception, TavusError):

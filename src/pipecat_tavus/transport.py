@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
-from pipecat.frames.frames import BotConnectedFrame, ClientConnectedFrame
+from pipecat.frames.frames import BotConnectedFrame, ClientConnectedFrame, Frame
 from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_tavus.client import TavusTransportClient
@@ -20,7 +20,6 @@ from pipecat_tavus.input import TavusInputTransport
 from pipecat_tavus.models import Conversation
 from pipecat_tavus.output import TavusOutputTransport
 from pipecat_tavus.params import TavusCallbacks, TavusParams
-from pipecat_tavus.processor import TavusProcessor
 from pipecat_tavus.room import RoomFactory, open_room
 
 
@@ -177,22 +176,21 @@ class TavusTransport(BaseTransport):
         """
         return client["id"]
 
-    @property
-    def _processor(self) -> TavusProcessor | None:
-        return self._input or self._output
+    async def _announce(self, frame: Frame) -> None:
+        # Whoever gets it before the StartFrame keeps it until then.
+        if processor := self._input or self._output:
+            await processor.push_frame(frame)
 
     async def _on_conversation_created(self, conversation: Conversation) -> None:
         await self._call_event_handler("on_conversation_created", conversation)
 
     async def _on_joined(self, data: Mapping[str, Any]) -> None:
         await self._call_event_handler("on_connected", data)
-        if self._processor:
-            await self._processor.announce(BotConnectedFrame())
+        await self._announce(BotConnectedFrame())
 
     async def _on_client_connected(self, participant: Mapping[str, Any]) -> None:
         await self._call_event_handler("on_client_connected", participant)
-        if self._processor:
-            await self._processor.announce(ClientConnectedFrame())
+        await self._announce(ClientConnectedFrame())
         if self._input:
             try:
                 await self._input.start_capturing_audio(participant)

@@ -37,6 +37,7 @@ from pipecat_tavus.sandbox import TavusSandbox
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPT = ("go forward ten meters", "go somewhere and do something", "ten of clubs")
 
+
 @asynccontextmanager
 async def voice_bot(
     *arguments: str, cwd: Path, **environment: str
