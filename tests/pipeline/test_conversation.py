@@ -141,6 +141,27 @@ async def test_an_interruption_stops_the_audio_and_tells_the_replica(sandbox, tr
         assert again.rstrip(b"\0") in person.heard_pcm()[before:]
 
 
+async def test_an_interruption_cuts_a_long_piece_and_what_was_spoken_is_told_true(sandbox):
+    """However much goes through Pipecat at a time, 40 ms at a time are handed over."""
+    params = TavusParams(audio_out_10ms_chunks=200)
+    transport = TavusTransport(bot_name="Ada", params=params)
+    async with Bot(transport) as bot:
+        await bot.event("on_connected")
+        person = await sandbox.join_person(transport.conversation.id)
+        await bot.event("on_replica_joined")
+        await bot.started()
+        speech = tone(4, 24000)
+        await bot.say(speech, 24000)
+        await person.wait_until_replica_speaks(5)
+        await asyncio.sleep(0.3)
+        await bot.worker.queue_frame(InterruptionFrame())
+        await asyncio.sleep(0.3)
+        spoken = bot.written()
+        assert 0.3 < len(spoken) / 48000 < 1.2
+        assert speech.startswith(spoken)
+        assert spoken.startswith(person.heard_pcm().rstrip(b"\0"))
+
+
 async def test_bot_stopped_speaking_comes_when_the_audio_has_been_played(sandbox, transport):
     async with Bot(transport) as bot:
         await bot.started()

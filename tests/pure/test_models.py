@@ -43,6 +43,7 @@ def test_the_body_holds_what_was_given_and_no_more():
         max_participants=2,
         properties={"language": "english", "new_property": 1},
         max_call_duration=600,
+        callback_url="https://example.com/hook",
         brand_new_option={"a": [1]},
     )
     assert options.body() == {
@@ -50,6 +51,7 @@ def test_the_body_holds_what_was_given_and_no_more():
         "conversation_name": "Call",
         "require_auth": True,
         "max_participants": 2,
+        "callback_url": "https://example.com/hook",
         "properties": {"language": "english", "max_call_duration": 600, "new_property": 1},
         "brand_new_option": {"a": [1]},
     }
