@@ -56,7 +56,7 @@ def read_answer(request: str, status: int, text: str, model: type[Model]) -> Mod
         return model.model_validate(json.loads(text))
     except ValidationError as e:
         reason = describe(e)
-    except ValueError:
+    except (ValueError, RecursionError):
         # No more of it: an answer that was cut off may hold a token.
         reason = f"not JSON, it begins with {text[:20]!r}" if text.strip() else "an empty answer"
     raise TavusMalformedAnswerError(request, tidy(reason), status=status, maybe_accepted=True)
@@ -113,13 +113,13 @@ def _words(text: str) -> str:
     """Tavus's words in an error's body: ``message`` or ``error``, else the text itself."""
     try:
         data: Any = json.loads(text)
-    except ValueError:
+        if isinstance(data, dict):
+            for key in ("message", "error"):
+                words: Any = data.get(key)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+                if words:
+                    return words if isinstance(words, str) else json.dumps(words)
+    except (ValueError, RecursionError):
         return text
-    if isinstance(data, dict):
-        for key in ("message", "error"):
-            words: Any = data.get(key)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            if words:
-                return words if isinstance(words, str) else json.dumps(words)
     return text
 
 

@@ -28,6 +28,7 @@ from pipecat_tavus.errors import (
     TavusNotFoundError,
     TavusTimeoutError,
 )
+from pipecat_tavus.ledger import fingerprint
 from pipecat_tavus.models import (
     Conversation,
     ConversationOptions,
@@ -98,6 +99,28 @@ class TavusApi:
         """Where the API is, without a slash at the end."""
         return self._base_url
 
+    @property
+    def development(self) -> bool:
+        """Whether the development room stands for every conversation."""
+        return bool(self._dev_room_url)
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this key from others and gives it not away."""
+        return fingerprint(self._api_key.get_secret_value())
+
+    def end_request(self, conversation_id: str) -> tuple[str, dict[str, str]]:
+        """The request that ends a conversation, for who cannot await :meth:`end_conversation`.
+
+        Args:
+            conversation_id: Its id.
+
+        Returns:
+            The URL to POST to, and its headers, with the key.
+        """
+        url = f"{self._base_url}/conversations/{quote(conversation_id, safe='')}/end"
+        return url, {"x-api-key": self._api_key.get_secret_value()}
+
     async def close(self) -> None:
         """Close the session that the client opened for itself, if it did."""
         if self._own_session:
@@ -153,6 +176,9 @@ class TavusApi:
         try:
             await self._call("POST", f"/conversations/{quote(conversation_id, safe='')}/end", None)
         except (TavusNotFoundError, TavusInvalidRequestError) as e:
+            # A redirect, say, has ended nothing.
+            if e.status not in (400, 404):
+                raise
             logger.debug("Tavus conversation {} was ended already: {}", conversation_id, e.message)
         else:
             logger.debug("Tavus conversation {} ended", conversation_id)
@@ -260,15 +286,17 @@ class TavusApi:
         request = f"{method} {path}"
         attempt = 0
         last: TavusApiError | None = None
+        under_way = False
         try:
             async with asyncio.timeout(self._timeout):
                 while True:
                     attempt += 1
+                    under_way = True
                     try:
                         status, text = await self._send(method, path, body, params)
                         return read_answer(request, status, text, model) if model else None
                     except TavusApiError as e:
-                        last = e
+                        last, under_way = e, False
                         delay = self._retry.delay(
                             e, attempt=attempt, repeatable=repeatable, jitter=random.random()
                         )
@@ -277,7 +305,8 @@ class TavusApi:
                         logger.warning("{}; trying again in {:.1f} s", e, delay)
                         await asyncio.sleep(delay)
         except TimeoutError:
-            if last:
+            # The last try may have been accepted, whatever was said to the one before.
+            if last and (repeatable or not under_way):
                 raise last from None
             raise TavusTimeoutError(
                 request, f"no answer within {self._timeout:g} s", maybe_accepted=True

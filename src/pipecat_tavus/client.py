@@ -7,6 +7,7 @@
 """A conversation and the bot's place in its room, as several processors share them."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import aiohttp
 from loguru import logger
@@ -17,11 +18,18 @@ from yarl import URL
 from pipecat_tavus.api import TavusApi
 from pipecat_tavus.conversation import ConversationLife
 from pipecat_tavus.errors import TavusApiError, TavusError
+from pipecat_tavus.ledger import Ledger
 from pipecat_tavus.models import Conversation, ConversationOptions
 from pipecat_tavus.params import TavusCallbacks, TavusParams
 from pipecat_tavus.room import RoomConfig, RoomFactory, open_room
 from pipecat_tavus.room_access import RoomAccess
 from pipecat_tavus.room_events import RoomEvents
+
+if TYPE_CHECKING:
+    from pipecat.pipeline.worker import PipelineWorker
+
+_GUARD_INTERVAL = 4.0
+"""Seconds between two looks at whether the pipeline is over."""
 
 
 class TavusTransportClient(RoomAccess):
@@ -63,16 +71,33 @@ class TavusTransportClient(RoomAccess):
         """
         self._bot_name = bot_name
         self._params = params or TavusParams()
-        self._options = ConversationOptions.check(replica_id=replica_id, persona_id=persona_id)
+        self._options = ConversationOptions.check(
+            replica_id=replica_id,
+            persona_id=persona_id,
+            max_call_duration=self._params.max_call_duration,
+            participant_left_timeout=self._params.participant_left_timeout,
+            participant_absent_timeout=self._params.participant_absent_timeout,
+        )
         self._api = TavusApi(api_key, session, timeout=self._params.request_timeout)
         self._room_factory = room_factory
         self._naming: asyncio.Task[str] | None = None
+        self._worker: PipelineWorker | None = None
+        self._guarding: asyncio.Task[None] | None = None
         self._events = RoomEvents(
-            callbacks, mute=self._unsubscribe_microphone, over=lambda: self._life.start_closing()
+            callbacks,
+            mute=self._unsubscribe_microphone,
+            over=lambda: self._life.begin_end(),
+            ends_with_replica=self._params.replica_left == "end",
         )
         self._life = ConversationLife(
             self._api,
             self._options,
+            Ledger(
+                Ledger.default_path(),
+                base_url=self._api.base_url,
+                fingerprint=self._api.fingerprint,
+            ),
+            wait_for_slot=self._params.wait_for_slot,
             created=lambda it: self._events.tell(callbacks.on_conversation_created, it),
             left=self._left,
             failed=self._events.failed,
@@ -95,7 +120,6 @@ class TavusTransportClient(RoomAccess):
         """
         return await self._life.create()
 
-    @acquires("client")
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Create the conversation, unless there is one, and set its room up.
 
@@ -105,8 +129,14 @@ class TavusTransportClient(RoomAccess):
         Raises:
             TavusError: It could not be created or set up. The conversation is being ended.
         """
+        self._worker = getattr(setup, "pipeline_worker", None)
+        await self._set_up(setup)
+
+    @acquires("client")
+    async def _set_up(self, setup: FrameProcessorSetup) -> None:
         try:
             conversation = await self._life.create()
+            self._guarding = asyncio.create_task(self._guard(), name="tavus::guard")
             url, token = _without_token(conversation)
             self._life.room = self._room_factory(
                 RoomConfig(
@@ -145,8 +175,10 @@ class TavusTransportClient(RoomAccess):
 
     async def cleanup(self) -> None:
         """Release everything, once the last processor does; wait for an end under way."""
-        await self._release()
-        await self._life.wait_closed()
+        try:
+            await self._release()
+        finally:
+            await self._life.wait_closed()
 
     async def close(self) -> None:
         """Leave the room and end the conversation now, whoever else shares the client.
@@ -190,9 +222,29 @@ class TavusTransportClient(RoomAccess):
             await self._events.failed(error, raised=True)
 
     async def _left(self) -> None:
-        if self._naming:
-            self._naming.cancel()
+        for task in (self._naming, self._guarding):
+            if task:
+                task.cancel()
         await self._events.everybody_left("the bot left")
+
+    async def _guard(self) -> None:
+        """End the conversation of a pipeline that is over and has not cleaned up.
+
+        Measured with Pipecat 1.11 and 1.14: a worker whose task is cancelled again while it
+        winds down leaves its processors as they are.
+        """
+        looks = 0
+        try:
+            # One that has only just finished may be cleaning up, or be followed by another.
+            while looks < 2 and not self.is_over:
+                await asyncio.sleep(_GUARD_INTERVAL)
+                over = self._worker is not None and self._worker.has_finished()
+                looks = looks + 1 if over else 0
+        except asyncio.CancelledError:
+            # By the end, or by a loop that shuts down, which waits for whom it cancels.
+            await self._life.close()
+            raise
+        self._life.start_closing()
 
     async def get_persona_name(self) -> str:
         """The persona's name, which its replica may bear in the room; asked for once.

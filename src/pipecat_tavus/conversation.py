@@ -7,15 +7,22 @@
 """A conversation from its creation to its end, which happens once, whatever happens."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from loguru import logger
 
 from pipecat_tavus.api import TavusApi
-from pipecat_tavus.errors import TavusApiError, TavusError
+from pipecat_tavus.errors import TavusApiError, TavusConcurrencyLimitError, TavusError
+from pipecat_tavus.ledger import Ledger
 from pipecat_tavus.models import Conversation, ConversationOptions
+from pipecat_tavus.opening import Opening
+from pipecat_tavus.orphans import end_orphans
 from pipecat_tavus.room import RoomClient
+
+_REAP_TIMEOUT = 2.0
+_SLOT_INTERVAL = 2.0
 
 
 class ConversationLife:
@@ -30,7 +37,9 @@ class ConversationLife:
         self,
         api: TavusApi,
         options: ConversationOptions,
+        ledger: Ledger,
         *,
+        wait_for_slot: float,
         created: Callable[[Conversation], Awaitable[None]],
         left: Callable[[], Awaitable[None]],
         failed: Callable[[TavusError], Awaitable[None]],
@@ -40,16 +49,24 @@ class ConversationLife:
         Args:
             api: The REST client, which is closed with the conversation.
             options: What to create it with.
+            ledger: The account's ledger.
+            wait_for_slot: For how many seconds to wait where the account has as many
+                conversations as it may.
             created: Told when it is created.
             left: Told when the bot has left the room.
             failed: Told of an end that failed for good.
         """
         self._api = api
         self._options = options
+        self._ledger = ledger
+        self._wait_for_slot = wait_for_slot
         self._created = created
         self._left = left
         self._failed = failed
+        self._openings: list[Opening] = []
         self._creating: asyncio.Task[Conversation] | None = None
+        self._reaping: asyncio.Task[int] | None = None
+        self._ends = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._told = False
         self.conversation: Conversation | None = None
@@ -74,6 +91,8 @@ class ConversationLife:
             raise TavusError("The conversation is over, and a client has only one")
         if self._creating is None or _has_failed(self._creating):
             self._creating = asyncio.create_task(self._create(), name="tavus::create")
+            # Whoever waited for it may have been cancelled: then nobody hears of its failure.
+            self._creating.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             # The request outlives whoever waits for it: cut off, it could leave a
             # conversation that nobody knows.
@@ -92,41 +111,105 @@ class ConversationLife:
         Returns:
             The task that does it.
         """
-        if self._closing is None:
+        # One that was cancelled before its first step has done nothing.
+        if self._closing is None or self._closing.cancelled():
+            self._ends.set()
             self._closing = asyncio.create_task(self._close(), name="tavus::close")
         return self._closing
 
+    def begin_end(self) -> bool:
+        """Begin the end without waiting for it.
+
+        Returns:
+            False where it had begun before.
+        """
+        first = not self.is_over
+        self.start_closing()
+        return first
+
     async def close(self) -> None:
         """Leave the room and end the conversation. Harmless when repeated."""
-        await asyncio.shield(self.start_closing())
+        while not (closing := self.start_closing()).done():
+            await asyncio.wait([closing])
 
     async def wait_closed(self) -> None:
         """Wait for an end that is under way, if one is."""
         if self._closing:
-            await asyncio.shield(self._closing)
+            await self.close()
 
     async def _create(self) -> Conversation:
-        conversation = await self._api.create_conversation(**self._options.body())
-        self.conversation = conversation
-        logger.info("Tavus conversation {} created", conversation.id)
-        return conversation
+        if not self._api.development:
+            self._reaping = asyncio.create_task(self._reap(), name="tavus::reap")
+        until = time.monotonic() + self._wait_for_slot
+        while True:
+            # Those before, which failed, may owe an end all the same.
+            self._openings = [it for it in self._openings if it.owes]
+            opening = Opening(self._api, self._ledger, self._options)
+            self._openings.append(opening)
+            try:
+                self.conversation = await opening.open(self._ends.is_set)
+            except TavusConcurrencyLimitError as e:
+                left = until - time.monotonic()
+                if not await self._slot_may_be_free(left):
+                    raise
+                logger.info("{} Trying again", e)
+            else:
+                logger.info("Tavus conversation {} created", self.conversation.id)
+                return self.conversation
+
+    async def _slot_may_be_free(self, left: float) -> bool:
+        """Wait for a slot, of an orphan first; whether to try again."""
+        if self._reaping and not self._reaping.done():
+            await asyncio.wait([self._reaping], timeout=_REAP_TIMEOUT)
+            if _result(self._reaping):
+                return True
+        if left <= 0 or self._ends.is_set():
+            return False
+        try:
+            await asyncio.wait_for(self._ends.wait(), min(left, _SLOT_INTERVAL))
+        except TimeoutError:
+            return True
+        return False
+
+    async def _reap(self) -> int:
+        return await end_orphans(self._api, self._ledger)
 
     async def _close(self) -> None:
-        steps = (self._settle, self._leave, self._left, self._end, self._release, self._api.close)
+        steps = (
+            self._settle,
+            self._leave,
+            self._left,
+            self._end,
+            self._release,
+            self._stop_reaping,
+            self._api.close,
+        )
+        errors: list[Exception] = []
         for step in steps:
-            try:
-                await self._attempt(step)
-            except asyncio.CancelledError:
-                # A loop that shuts down cancels each task once, then waits for it.
-                await self._attempt(step)
+            # Whatever breaks in one, the steps after it are what ends the bill.
+            if error := await self._attempt(step):
+                errors.append(error)
+        which = " ".join(
+            it.conversation.id if it.conversation else it.name for it in self._openings
+        )
+        for error in errors:
+            await self._failed(TavusError(f"Closing Tavus conversation {which}: {error!r}"))
 
-    async def _attempt(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _attempt(self, step: Callable[[], Awaitable[None]]) -> Exception | None:
+        """Take a step of the end, a second time where it breaks; what broke it then, if so."""
+        try:
+            await step()
+        except (Exception, asyncio.CancelledError) as e:
+            # A loop that shuts down cancels each task once, then waits for it.
+            logger.debug("closing a Tavus conversation, {}: {!r}", step.__name__, e)
+        else:
+            return None
         try:
             await step()
         except Exception as e:
-            # Whatever breaks here, the steps after it are what ends the bill.
             logger.exception("closing a Tavus conversation")
-            await self._failed(TavusError(f"Closing the conversation: {e or type(e).__name__}"))
+            return e
+        return None
 
     async def _settle(self) -> None:
         if self._creating:
@@ -137,26 +220,42 @@ class ConversationLife:
             await self.room.leave()
 
     async def _end(self) -> None:
-        conversation = self.conversation
-        if conversation is None or conversation.status == "ended":
-            return
+        await asyncio.gather(*(self._end_one(opening) for opening in self._openings))
+
+    async def _end_one(self, opening: Opening) -> None:
         try:
-            await self._api.end_conversation(conversation.id)
+            if await opening.end():
+                logger.info("Tavus conversation {} ended", opening.name)
         except TavusApiError as e:
+            conversation = opening.conversation
+            which = conversation.id if conversation else opening.name
             error = TavusError(
-                f"Tavus conversation {conversation.id} could not be ended, "
-                f"and is billed until it times out: {e}"
+                f"Tavus conversation {which} could not be ended, and is billed until it times "
+                f"out, or a transport of this account is started again on this machine: {e}"
             )
             error.__cause__ = e
             logger.error("{}", error)
             await self._failed(error)
-        else:
-            conversation.status = "ended"
-            logger.info("Tavus conversation {} ended", conversation.id)
+
+    async def _stop_reaping(self) -> None:
+        if self._reaping:
+            await asyncio.wait([self._reaping], timeout=_REAP_TIMEOUT)
+            self._reaping.cancel()
+            _result(self._reaping)
 
     async def _release(self) -> None:
         if self.room:
             await self.room.cleanup()
+
+
+def _result(task: asyncio.Task[int]) -> int:
+    """What a task came to; 0 if it came to nothing."""
+    if not task.done() or task.cancelled():
+        return 0
+    if error := task.exception():
+        logger.warning("Orphaned Tavus conversations could not be looked for: {}", error)
+        return 0
+    return task.result()
 
 
 def _has_failed(task: asyncio.Task[Any]) -> bool:

@@ -67,6 +67,13 @@ class _DailyClient(DailyTransportClient):
             self.end_reason = self.end_reason or "Daily ended the call"
         super().on_call_state_updated(state)
 
+    def on_network_connection_status_updated(self, status: Mapping[str, Any]) -> None:
+        """Pass on what Pipecat passes on from 1.13."""
+        super().on_network_connection_status_updated(status)
+        self._call_event_callback(self.on_network, status)
+
+    on_network: Callable[[Mapping[str, Any]], Awaitable[None]]
+
     def _cleanup(self) -> None:
         # The native release waits for a join that is under way: 18 s without a network. A
         # daemon thread, so that neither the bot's end nor the process's waits as long.
@@ -129,6 +136,7 @@ class DailyRoom:
         self._client: _DailyClient | None = None
         self._state = _State.OUT
         self._join_error = ""
+        self._interrupted = False
 
     @property
     def in_sample_rate(self) -> int:
@@ -150,6 +158,7 @@ class DailyRoom:
         self._client = _DailyClient(
             config.url, config.token, config.bot_name, config.params, self._callbacks(), "Tavus"
         )
+        self._client.on_network = _guarded("on_network", self._on_network)
         await self._client.setup(setup)
 
     async def join(self) -> None:
@@ -329,6 +338,13 @@ class DailyRoom:
             self._join_error = str(message)
         elif self._state is _State.LEAVING or not self._daily.end_reason:
             await self._listener.on_room_error(str(message))
+
+    async def _on_network(self, status: Mapping[str, Any]) -> None:
+        interrupted = status.get("event") == "interrupted"
+        signalling = status.get("connection") == "signalling"
+        if signalling and self._state is _State.IN and interrupted is not self._interrupted:
+            self._interrupted = interrupted
+            await self._listener.on_connection(interrupted=interrupted)
 
     async def _on_call_state_updated(self, state: str) -> None:
         if state == "left" and self._state is _State.IN:

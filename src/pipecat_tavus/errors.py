@@ -24,6 +24,7 @@
     └── TavusRoomError                   the Daily room, or its stand-in
         ├── TavusRoomJoinError           the bot could not join
         ├── TavusRoomClosedError         the room was closed under the bot
+        │   └── TavusReplicaLeftError    the replica went, and it was to end with it
         └── TavusRoomSendError           a message or audio could not be sent
 
 Every error tells what failed, with Tavus's own words and what to do about it, and
@@ -179,6 +180,10 @@ class TavusRoomJoinError(TavusRoomError):
 
 class TavusRoomClosedError(TavusRoomError):
     """The room was closed, or the bot put out of it, while the bot was in it."""
+
+
+class TavusReplicaLeftError(TavusRoomClosedError):
+    """The replica left, and the parameters say that the conversation ends with it."""
 
 
 class TavusRoomSendError(TavusRoomError):

@@ -56,8 +56,10 @@ class TavusInputTransport(TavusProcessor, BaseInputTransport):
         Args:
             frame: The EndFrame.
         """
-        await super().stop(frame)
-        await self._client.stop()
+        try:
+            await super().stop(frame)
+        finally:
+            await self._client.stop()
 
     async def cancel(self, frame: CancelFrame) -> None:
         """Stop streaming at once.
@@ -65,8 +67,10 @@ class TavusInputTransport(TavusProcessor, BaseInputTransport):
         Args:
             frame: The CancelFrame.
         """
-        await super().cancel(frame)
-        await self._client.stop()
+        try:
+            await super().cancel(frame)
+        finally:
+            await self._client.stop()
 
     async def start_capturing_audio(self, participant: Mapping[str, Any]) -> None:
         """Hear a participant, from when streaming has started.

@@ -218,7 +218,8 @@ class ConversationPage(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    data: list[Conversation] = Field(default_factory=list[Conversation])
+    # Not optional: an answer that has none is no empty list, but something else.
+    data: list[Conversation]
     total_count: int = 0
 
 

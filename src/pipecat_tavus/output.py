@@ -96,11 +96,13 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         Args:
             frame: The EndFrame.
         """
-        if self._tail_held:
-            # The base class holds back a last partial chunk until it sees this.
-            await self._handle_frame(TTSStoppedFrame())
-        await super().stop(frame)
-        await self._client.stop()
+        try:
+            if self._tail_held:
+                # The base class holds back a last partial chunk until it sees this.
+                await self._handle_frame(TTSStoppedFrame())
+            await super().stop(frame)
+        finally:
+            await self._client.stop()
 
     async def cancel(self, frame: CancelFrame) -> None:
         """Leave and end the conversation at once.
@@ -108,14 +110,18 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         Args:
             frame: The CancelFrame.
         """
-        await super().cancel(frame)
-        await self._client.stop()
+        try:
+            await super().cancel(frame)
+        finally:
+            await self._client.stop()
 
     async def cleanup(self) -> None:
         """Release the client."""
-        for task in list(self._interrupting):
-            await self.cancel_task(task)
-        await super().cleanup()
+        try:
+            for task in list(self._interrupting):
+                await self.cancel_task(task)
+        finally:
+            await super().cleanup()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Process a frame, and pass an interruption on to the replica.

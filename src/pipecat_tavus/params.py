@@ -7,13 +7,13 @@
 """What the application sets, and whom the client tells."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pipecat.transports.daily.transport import DailyParams
 from pydantic import BaseModel, Field, field_validator
 
 from pipecat_tavus.errors import TavusError
-from pipecat_tavus.models import Conversation
+from pipecat_tavus.models import MAX_CALL_DURATION_SECS, Conversation
 
 
 class TavusParams(DailyParams):
@@ -32,14 +32,29 @@ class TavusParams(DailyParams):
             to the replica on a custom track instead.
         request_timeout: Limit for each REST call in seconds, its retries included.
         join_timeout: Limit for joining the room in seconds.
+        wait_for_slot: For how many seconds to wait where the account has as many active
+            conversations as it may. Off (0) by default. Raise the worker's
+            ``setup_timeout_secs`` as well, or create the conversation beforehand.
+        max_call_duration: Tavus ends the conversation after so many seconds, whatever
+            happens; at most 3600.
+        participant_left_timeout: Tavus ends it so many seconds after the last participant
+            left, such as a bot whose host lost power, behind a person who gave up.
+        participant_absent_timeout: Tavus ends it if nobody joined for so many seconds.
+        replica_left: What follows when the replica is gone while people stay: ``wait`` for
+            it to come back, or ``end`` the conversation.
     """
 
     audio_in_enabled: bool = True
     audio_out_enabled: bool = True
     audio_out_10ms_chunks: int = 8
     microphone_out_enabled: bool = False
-    request_timeout: float = Field(default=9.0, gt=0)
-    join_timeout: float = Field(default=9.0, gt=0)
+    request_timeout: float = Field(default=7.0, gt=0)
+    join_timeout: float = Field(default=8.0, gt=0)
+    wait_for_slot: float = Field(default=0.0, ge=0)
+    max_call_duration: int | None = Field(default=MAX_CALL_DURATION_SECS, ge=1)
+    participant_left_timeout: int | None = Field(default=30, ge=0)
+    participant_absent_timeout: int | None = Field(default=120, ge=0)
+    replica_left: Literal["wait", "end"] = "wait"
 
     @field_validator("audio_in_user_tracks")
     @classmethod
@@ -65,6 +80,8 @@ class TavusCallbacks(BaseModel):
         on_replica_joined: The replica is in the room.
         on_replica_left: The replica left; gets participant and reason.
         on_conversation_created: A conversation was created, and is billed from now on.
+        on_connection_interrupted: The room's signalling broke: messages are lost, audio goes on.
+        on_connection_restored: It is back.
         on_app_message: An app message came; gets the message, of any JSON type, and the
             sender's participant id. Tavus's own come here as well.
         on_error: Something failed; gets the error, and whether it is raised to a caller as
@@ -79,5 +96,7 @@ class TavusCallbacks(BaseModel):
     on_replica_joined: ParticipantCallback | None = None
     on_replica_left: ParticipantLeftCallback | None = None
     on_conversation_created: Callable[[Conversation], Awaitable[None]] | None = None
+    on_connection_interrupted: Callable[[], Awaitable[None]] | None = None
+    on_connection_restored: Callable[[], Awaitable[None]] | None = None
     on_app_message: Callable[[Any, str], Awaitable[None]] | None = None
     on_error: Callable[[TavusError, bool], Awaitable[None]] | None = None

@@ -36,8 +36,10 @@ class TavusProcessor(FrameProcessor):
 
     async def cleanup(self) -> None:
         """Release the client; the last processor to do so ends the conversation."""
-        await super().cleanup()
-        await self._client.cleanup()
+        try:
+            await super().cleanup()
+        finally:
+            await self._client.cleanup()
 
     def _classify_error(self, exception: Exception) -> ErrorCategory | None:
         if isinstance(exception, TavusError):

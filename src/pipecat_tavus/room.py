@@ -66,6 +66,10 @@ class RoomListener(Protocol):
         """The room reports trouble that it survives."""
         ...
 
+    async def on_connection(self, *, interrupted: bool) -> None:
+        """The room's signalling broke, and messages are lost, or is back. Told at each change."""
+        ...
+
     async def on_room_closed(self, reason: str) -> None:
         """The bot is no longer in the room and did not leave it. Told once."""
         ...

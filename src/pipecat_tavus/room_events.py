@@ -7,11 +7,17 @@
 """What the room tells, passed on: to the roster, and what follows from it to the callbacks."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from loguru import logger
 
-from pipecat_tavus.errors import TavusError, TavusRoomClosedError, TavusRoomError
+from pipecat_tavus.errors import (
+    TavusError,
+    TavusReplicaLeftError,
+    TavusRoomClosedError,
+    TavusRoomError,
+)
+from pipecat_tavus.events import shutdown_reason
 from pipecat_tavus.params import TavusCallbacks
 from pipecat_tavus.roster import Came, Part, Roster, Went
 
@@ -27,18 +33,21 @@ class RoomEvents:
         callbacks: TavusCallbacks,
         *,
         mute: Callable[[str], Awaitable[None]],
-        over: Callable[[], object],
+        over: Callable[[], bool],
+        ends_with_replica: bool,
     ):
         """Initialize the events.
 
         Args:
             callbacks: Whom to tell.
             mute: Unsubscribes a participant's microphone, by participant id.
-            over: Called when the room was closed under the bot.
+            over: Begins the conversation's end; False where that had begun before.
+            ends_with_replica: Whether the conversation ends when the replica leaves.
         """
         self._callbacks = callbacks
         self._mute = mute
         self._over = over
+        self._ends_with_replica = ends_with_replica
         self._roster = Roster()
 
     @property
@@ -48,8 +57,8 @@ class RoomEvents:
 
     async def on_joined(self, data: Mapping[str, Any]) -> None:
         """The bot is in the room, perhaps with others."""
-        participants: Mapping[str, Any] = data.get("participants") or {}
-        local: Mapping[str, Any] = participants.get("local") or {}
+        participants = _mapping(data.get("participants"))
+        local = _mapping(participants.get("local"))
         changes = self._roster.bot_is(str(local.get("id", "")))
         logger.info("Joined the Tavus conversation's room")
         await self.tell(self._callbacks.on_joined, data)
@@ -71,8 +80,13 @@ class RoomEvents:
         await self._apply(self._roster.left(participant, reason))
 
     async def on_app_message(self, message: Any, sender: str) -> None:
-        """An app message came."""
+        """An app message came, of any JSON type, from anybody."""
         await self.tell(self._callbacks.on_app_message, message, sender)
+        # A client may say what it likes; only Tavus ends the conversation.
+        if self._roster.parts.get(sender) is not Part.CLIENT:
+            reason = shutdown_reason(message)
+            if reason is not None:
+                await self._end(f"Tavus shut the conversation down: {reason}")
 
     async def on_room_error(self, message: str) -> None:
         """The room reports trouble that it survives."""
@@ -80,9 +94,17 @@ class RoomEvents:
 
     async def on_room_closed(self, reason: str) -> None:
         """The room was closed under the bot: the conversation is over."""
-        self._over()
-        await self.failed(TavusRoomClosedError(f"The conversation's room was closed: {reason}"))
+        await self._end(f"The conversation's room was closed: {reason}")
         await self.everybody_left(reason)
+
+    async def on_connection(self, *, interrupted: bool) -> None:
+        """The room's signalling broke, or is back."""
+        if interrupted:
+            logger.warning("The room's signalling is interrupted: messages are lost meanwhile")
+            await self.tell(self._callbacks.on_connection_interrupted)
+        else:
+            logger.info("The room's signalling is restored")
+            await self.tell(self._callbacks.on_connection_restored)
 
     async def persona_is(self, name: str) -> None:
         """The persona's name, which its replica may bear, is known."""
@@ -134,6 +156,15 @@ class RoomEvents:
         else:
             logger.info("The Tavus replica left: {}", reason)
             await self.tell(tell.on_replica_left, participant, reason)
+            if self._ends_with_replica and not self._roster.has_replica:
+                await self._end(f"The replica left: {reason}", TavusReplicaLeftError)
+
+    async def _end(
+        self, why: str, error: type[TavusRoomClosedError] = TavusRoomClosedError
+    ) -> None:
+        # What follows from an end, such as the room's closing, is no error of its own.
+        if self._over():
+            await self.failed(error(why))
 
     async def _silence(self, replica: str) -> None:
         # Its voice is the bot's own, delayed: nobody wants to receive it here.
@@ -141,3 +172,7 @@ class RoomEvents:
             await self._mute(replica)
         except TavusRoomError as e:
             await self.failed(e)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

@@ -189,14 +189,13 @@ class Roster:
     _known: dict[str, Participant] = field(default_factory=dict[str, Participant])
 
 
-def _text(data: Participant, key: str) -> str:
-    value = data.get(key)
+def _text(data: Any, key: str) -> str:
+    value = data.get(key) if isinstance(data, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     return value if isinstance(value, str) else ""
 
 
 def _info(participant: Participant, key: str) -> str:
-    info = participant.get("info")
-    return _text(info, key) if isinstance(info, Mapping) else ""  # pyright: ignore[reportUnknownArgumentType]
+    return _text(participant.get("info"), key)
 
 
 def _is_local(participant: Participant) -> bool:

@@ -29,6 +29,11 @@ class TavusTransport(BaseTransport):
     The bot joins the room where the replica and the clients are. It hears the clients, and
     the replica speaks what the bot says.
 
+    What the worst case costs: a conversation whose bot is killed is ended by the next bot of
+    this account on this machine. Where there is none, as when the host is lost, Tavus ends
+    it ``participant_left_timeout`` (30 s) after the last person has left too, and in any
+    case after ``max_call_duration`` (60 minutes).
+
     Event handlers available:
 
     - on_conversation_created(transport, conversation): Tavus created the conversation;
@@ -38,6 +43,8 @@ class TavusTransport(BaseTransport):
     - on_replica_left(transport, participant, reason): The replica left
     - on_client_connected(transport, participant): A client is in the room
     - on_client_disconnected(transport, participant): A client left
+    - on_connection_interrupted(transport): The room's signalling broke; messages are lost
+    - on_connection_restored(transport): It is back
     - on_app_message(transport, message, sender): An app message came, Tavus's own included
     - on_error(transport, error): Something failed; a :class:`~pipecat_tavus.TavusError`
 
@@ -91,6 +98,8 @@ class TavusTransport(BaseTransport):
                 on_replica_joined=self._on_replica_joined,
                 on_replica_left=self._on_replica_left,
                 on_conversation_created=self._on_conversation_created,
+                on_connection_interrupted=self._on_connection_interrupted,
+                on_connection_restored=self._on_connection_restored,
                 on_app_message=self._on_app_message,
                 on_error=self._on_error,
             ),
@@ -110,6 +119,8 @@ class TavusTransport(BaseTransport):
             "on_replica_left",
             "on_client_connected",
             "on_client_disconnected",
+            "on_connection_interrupted",
+            "on_connection_restored",
             "on_app_message",
             "on_error",
         ):
@@ -207,6 +218,12 @@ class TavusTransport(BaseTransport):
 
     async def _on_replica_left(self, participant: Mapping[str, Any], reason: str) -> None:
         await self._call_event_handler("on_replica_left", participant, reason)
+
+    async def _on_connection_interrupted(self) -> None:
+        await self._call_event_handler("on_connection_interrupted")
+
+    async def _on_connection_restored(self) -> None:
+        await self._call_event_handler("on_connection_restored")
 
     async def _on_app_message(self, message: Any, sender: str) -> None:
         await self._call_event_handler("on_app_message", message, sender)

@@ -42,6 +42,7 @@ EVENTS = (
     "on_app_message",
     "on_error",
 )
+RARE_EVENTS = ("on_connection_interrupted", "on_connection_restored")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Call:
                 **options,
             }
         )
-        for name in EVENTS:
+        for name in EVENTS + RARE_EVENTS:
             self.transport.add_event_handler(name, self._noting(name))
         self.heard = Recorder("after-input")
         self.spoken = Recorder("after-output")

@@ -98,6 +98,8 @@ class TavusServer:
                 return web.json_response(fault.body, status=fault.status)
         if call == "POST /conversations":
             return self._create()
+        if call == "GET /conversations":
+            return web.json_response({"data": [], "total_count": 0})
         if call == "POST /conversations/{id}/end":
             self.ended.setdefault(parts[1], time.monotonic())
             return web.Response()

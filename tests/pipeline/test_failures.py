@@ -81,7 +81,7 @@ async def test_a_create_that_hangs_has_our_own_limit(sandbox):
     sandbox.fail("POST /conversations", hang=True)
     transport = TavusTransport(bot_name="Ada", params=TavusParams(request_timeout=0.4))
     async with Bot(transport) as bot:
-        assert await bot.finish() < 3
+        assert await bot.finish() < 5, "its limit, and a look for what it may have opened"
     [(told,)] = bot.named("on_error")
     assert isinstance(told, TavusTimeoutError)
     assert "no answer within 0.4 s" in bot.errors[0].error

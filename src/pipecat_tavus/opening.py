@@ -1,0 +1,183 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""One attempt to open a conversation, which is answered for until its end is confirmed.
+
+It is written into the ledger before the request is sent, under a name that is unique. Where
+the answer is lost, the conversation is looked for by that name: it is never opened twice.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+
+from loguru import logger
+
+from pipecat_tavus import farewell, orphans
+from pipecat_tavus.api import TavusApi
+from pipecat_tavus.errors import TavusApiError, TavusTimeoutError
+from pipecat_tavus.ledger import Ledger
+from pipecat_tavus.models import Conversation, ConversationOptions
+
+_AT_ONCE: tuple[float, ...] = (0.0,)
+_PATIENTLY: tuple[float, ...] = (0.0, 0.3, 0.7, 1.5)
+"""Seconds before each look, where the request may still be under way on Tavus's side."""
+
+_SEEK_TIMEOUT = 4.0
+
+
+class Opening:
+    """One attempt, and what it owes."""
+
+    def __init__(self, api: TavusApi, ledger: Ledger, options: ConversationOptions):
+        """Initialize the attempt; nothing is sent or written.
+
+        Args:
+            api: The REST client.
+            ledger: The account's ledger.
+            options: What to open the conversation with.
+        """
+        self._api = api
+        self._ledger = ledger
+        self._options = options
+        own = options.conversation_name or "pipecat-tavus"
+        self.name = f"{own} {uuid.uuid4().hex[:12]}"
+        self.conversation: Conversation | None = None
+        self.owes = False
+        self._intending: asyncio.Future[None] | None = None
+        self._sent = False
+        self._patience = _PATIENTLY
+
+    async def open(self, until: Callable[[], bool]) -> Conversation:
+        """Open the conversation.
+
+        Args:
+            until: Whether it is no longer wanted, so that a lost answer is not waited for.
+
+        Returns:
+            The conversation.
+
+        Raises:
+            TavusApiError: It was not opened, or it is not known whether it was; then
+                :attr:`owes` is True.
+        """
+        if self._api.development:
+            self.conversation = await self._api.create_conversation(**self._options.body())
+            return self.conversation
+        orphans.living.add(self.name)
+        self._intending = _in_thread(self._ledger.intend, self.name)
+        self.owes = True
+        farewell.watch(self)
+        await asyncio.shield(self._intending)
+        self._sent = True
+        body = {**self._options.body(), "conversation_name": self.name}
+        try:
+            self.conversation = await self._api.create_conversation(**body)
+        except TavusApiError as e:
+            if not e.maybe_accepted:
+                await self._settled()
+                raise
+            logger.warning("{}; looking for the conversation by its name", e)
+            # What was answered is done; what was not may still be under way.
+            if e.status is not None:
+                self._patience = _AT_ONCE
+            try:
+                self.conversation = await self._seek(until)
+            except TavusApiError as unseen:
+                logger.warning("It could not be looked for: {}", unseen)
+            if self.conversation is None or not self._can_be_adopted(self.conversation):
+                raise
+            logger.warning("Tavus conversation {} was opened all the same", self.conversation.id)
+        await asyncio.to_thread(self._ledger.opened, self.name, self.conversation.id)
+        return self.conversation
+
+    async def end(self) -> bool:
+        """End what was opened.
+
+        Returns:
+            Whether there was something to end. Where the answer was lost and nothing is
+            found yet, the ledger keeps the name, and the next transport looks again.
+
+        Raises:
+            TavusApiError: It could not be ended, or not be looked for; the ledger keeps it.
+        """
+        if not self.owes:
+            return False
+        if self._intending and not self._sent:
+            await asyncio.wait([self._intending])
+            await self._settled()
+            return False
+        try:
+            if self.conversation is None:
+                self.conversation = await self._seek(lambda: False)
+            if self.conversation is None:
+                return False
+            await self._api.end_conversation(self.conversation.id)
+            self.conversation.status = "ended"
+            await self._settled()
+            return True
+        finally:
+            if self.owes:
+                orphans.living.discard(self.name)
+            if self.conversation is None:
+                farewell.forget(self)
+
+    def last_call(self) -> tuple[str, dict[str, str]] | None:
+        """The end without an event loop: see :mod:`~pipecat_tavus.farewell`."""
+        if not self.owes or self.conversation is None:
+            return None
+        return self._api.end_request(self.conversation.id)
+
+    def last_call_made(self) -> None:
+        """The last call ended it."""
+        self.owes = False
+        self._ledger.strike(self.name)
+
+    async def _settled(self) -> None:
+        self.owes = False
+        farewell.forget(self)
+        await asyncio.shield(_in_thread(self._strike))
+
+    def _strike(self) -> None:
+        try:
+            self._ledger.strike(self.name)
+        finally:
+            # Not before: as long as it is written down, somebody else would end it as well.
+            orphans.living.discard(self.name)
+
+    async def _seek(self, until: Callable[[], bool]) -> Conversation | None:
+        """Look for the conversation by its name.
+
+        Raises:
+            TavusApiError: The last look failed: it may be there.
+        """
+        error: TavusApiError | None = None
+        try:
+            async with asyncio.timeout(_SEEK_TIMEOUT):
+                for delay in self._patience:
+                    await asyncio.sleep(delay)
+                    try:
+                        found, error = await orphans.find_by_name(self._api, self.name), None
+                    except TavusApiError as e:
+                        found, error = None, e
+                    if found or until():
+                        return found
+        except TimeoutError:
+            error = TavusTimeoutError("GET /conversations", f"no answer in {_SEEK_TIMEOUT:g} s")
+        if error:
+            raise error
+        self._patience = _AT_ONCE
+        return None
+
+    def _can_be_adopted(self, conversation: Conversation) -> bool:
+        # What a list shows of a private room lacks the token.
+        private = self._options.require_auth and not conversation.token
+        return bool(conversation.url) and not private
+
+
+def _in_thread(write: Callable[..., None], *args: str) -> asyncio.Future[None]:
+    """Write, which `to_thread` would not do where whoever waits for it is cancelled at once."""
+    return asyncio.get_running_loop().run_in_executor(None, write, *args)
