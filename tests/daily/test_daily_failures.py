@@ -318,6 +318,6 @@ async def test_the_development_room_is_joined_without_any_request(
     assert call.transport.conversation.id == "dev-conversation"
     replica: Any = room.enter("TestTavusTransport")
     await until(lambda: bool(call.of("on_replica_joined")))
-    assert room.subscription(replica) == {"microphone": "unsubscribed"}
+    await until(lambda: room.subscription(replica) == {"microphone": "unsubscribed"})
     await call.end()
     assert call.tavus.requests == []
