@@ -25,6 +25,7 @@
         ├── TavusRoomJoinError           the bot could not join
         ├── TavusRoomClosedError         the room was closed under the bot
         │   └── TavusReplicaLeftError    the replica went, and it was to end with it
+        ├── TavusReplicaAbsentError      the replica did not come in time
         └── TavusRoomSendError           a message or audio could not be sent
 
 Every error tells what failed, with Tavus's own words and what to do about it, and
@@ -184,6 +185,10 @@ class TavusRoomClosedError(TavusRoomError):
 
 class TavusReplicaLeftError(TavusRoomClosedError):
     """The replica left, and the parameters say that the conversation ends with it."""
+
+
+class TavusReplicaAbsentError(TavusRoomError):
+    """The replica did not come in time; the bot speaks all the same."""
 
 
 class TavusRoomSendError(TavusRoomError):

@@ -4,16 +4,20 @@
 # SPDX-License-Identifier: BSD 2-Clause License
 #
 
-"""The bot's speech, to the replica."""
+"""The bot's speech, to the replica, and what the pipeline is told of it."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from loguru import logger
 from pipecat.frames.frames import (
+    BotStoppedSpeakingFrame,
     CancelFrame,
+    DataFrame,
     EndFrame,
     Frame,
     InterruptionFrame,
+    MetricsFrame,
     OutputAudioRawFrame,
     OutputTransportMessageFrame,
     OutputTransportMessageUrgentFrame,
@@ -24,28 +28,29 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSet
 from pipecat.transports.base_output import BaseOutputTransport
 
 from pipecat_tavus.client import TavusTransportClient
-from pipecat_tavus.errors import TavusError, TavusRoomSendError
+from pipecat_tavus.delivery import Delivery, EchoDelivery, TrackDelivery
+from pipecat_tavus.errors import TavusReplicaAbsentError, TavusRoomSendError
+from pipecat_tavus.frames import ReplicaSpeechMetricsData
+from pipecat_tavus.outages import Outages
 from pipecat_tavus.params import TavusParams
+from pipecat_tavus.presenter import Presenter
 from pipecat_tavus.processor import TavusProcessor
+from pipecat_tavus.speech import Speech
 
 if TYPE_CHECKING:
     from pipecat.pipeline.capabilities import BotCapabilities
 
-STREAM_TRACK = "stream"
-"""The custom audio track that the persona ``pipecat-stream`` speaks."""
-
-_PIECE_10MS = 4
-"""How much is handed over at a time: what an interruption comes too late for."""
-
 
 class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
-    """Plays the bot's speech on the track ``stream``, which the replica speaks.
+    """Hands the bot's speech over to the replica, which speaks it.
 
-    An ``InterruptionFrame`` drops what has not been played, and tells the replica to do
-    the same.
+    Speech waits for the replica. What the pipeline is told of it, above all what was said
+    and when the bot started and stopped to speak, is told when the person in the room
+    hears it. An ``InterruptionFrame`` drops what has not been heard, and tells the replica
+    to do the same.
     """
 
-    def __init__(self, client: TavusTransportClient, params: TavusParams, **kwargs: Any):
+    def __init__(self, client: TavusTransportClient, params: TavusParams, **kwargs: object):
         """Initialize the output.
 
         Args:
@@ -55,10 +60,25 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         """
         super().__init__(params, **kwargs)
         self._client = client
+        self._params = params
+        self._outages = Outages(client)
+        speech = Speech(follows_replica=params.replica_speaking_events)
+        self._presenter = Presenter(
+            speech,
+            super().push_frame,
+            lambda: self.get_clock().get_time(),
+            self._on_replica_speech,
+        )
+        self._delivery: Delivery = (
+            EchoDelivery(client, self._outages, speech, params, self)
+            if client.audio_delivery == "echo"
+            else TrackDelivery(client, self._outages, speech, params.audio_out_auto_silence)
+        )
+        self._presenting: asyncio.Task[None] | None = None
         self._interrupting: set[asyncio.Task[None]] = set()
-        self._failing: set[str] = set()
         self._tail_held = False
-        self._interruptions = 0
+        self._dropping = False
+        self._absence_told = False
 
     @property
     def capabilities(self) -> "BotCapabilities":
@@ -68,8 +88,12 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
 
         return super().capabilities.override(BotCapabilities(video_out=True))
 
+    def can_generate_metrics(self) -> bool:
+        """Whether there are metrics: how soon the replica speaks."""
+        return True
+
     async def setup(self, setup: FrameProcessorSetup) -> None:
-        """Set the client up, join the room, and publish the track.
+        """Set the client up, join the room, and prepare the delivery.
 
         Args:
             setup: The pipeline's setup.
@@ -79,7 +103,8 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         """
         await super().setup(setup)
         if self._params.audio_out_enabled:
-            await self._client.publish(STREAM_TRACK, self._params.audio_out_auto_silence)
+            await self._delivery.open()
+        self._client.add_speech_listener(self._presenter)
 
     async def start(self, frame: StartFrame) -> None:
         """Start streaming.
@@ -88,10 +113,12 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             frame: The StartFrame.
         """
         await super().start(frame)
+        presenting = self.create_task(self._presenter.run())
+        self._presenting = cast("asyncio.Task[None]", presenting)
         await self.set_transport_ready(frame)
 
     async def stop(self, frame: EndFrame) -> None:
-        """Play what there is to its last sample, then leave and end the conversation.
+        """Let what there is be heard to its last sample, then leave and end the conversation.
 
         Args:
             frame: The EndFrame.
@@ -101,6 +128,9 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
                 # The base class holds back a last partial chunk until it sees this.
                 await self._handle_frame(TTSStoppedFrame())
             await super().stop(frame)
+            await self._delivery.finish()
+            if self._presenting:
+                await self._presenter.drain()
         finally:
             await self._client.stop()
 
@@ -117,31 +147,50 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
 
     async def cleanup(self) -> None:
         """Release the client."""
+        presenting, self._presenting = self._presenting, None
         try:
-            for task in list(self._interrupting):
+            await self._delivery.close()
+            for task in [*self._interrupting, *([presenting] if presenting else [])]:
                 await self.cancel_task(task)
         finally:
             await super().cleanup()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Process a frame, and pass an interruption on to the replica.
+        """Process a frame: hold speech until the replica is there, pass interruptions on.
 
         Args:
             frame: The frame.
             direction: Where it goes.
         """
         if isinstance(frame, InterruptionFrame):
-            # Beside the base class's work, which drops the queue: neither waits.
-            task = cast("asyncio.Task[None]", self.create_task(self._interrupt()))
-            self._interrupting.add(task)
-            task.add_done_callback(self._interrupting.discard)
-            self._tail_held = False
-            self._interruptions += 1
-        elif isinstance(frame, OutputAudioRawFrame):
+            await self._process_interruption(frame, direction)
+            return
+        if isinstance(frame, OutputAudioRawFrame):
             self._tail_held = True
+            if frame.transport_destination is None:
+                self._presenter.request()
+                # Here, not in a write: Pipecat gives up on an output whose write takes long.
+                await self._wait_for_replica()
         elif isinstance(frame, TTSStoppedFrame):
             self._tail_held = False
         await super().process_frame(frame, direction)
+
+    async def push_frame(
+        self, frame: Frame, direction: FrameDirection = FrameDirection.DOWNSTREAM
+    ) -> None:
+        """Push a frame, when it is true.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+        """
+        if not self._presenting or not Presenter.presents(frame, direction):
+            await super().push_frame(frame, direction)
+            return
+        if isinstance(frame, BotStoppedSpeakingFrame) and direction is FrameDirection.DOWNSTREAM:
+            await self._delivery.finish()
+        if not (self._dropping and isinstance(frame, DataFrame) and frame.interruptible):
+            await self._presenter.show(frame, direction)
 
     async def send_message(
         self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
@@ -154,9 +203,9 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         try:
             await self._client.send_message(frame)
         except TavusRoomSendError as e:
-            await self._fails("message", e)
+            await self._outages.failed("message", e)
         else:
-            self._failing.discard("message")
+            self._outages.over("message")
 
     async def register_audio_destination(self, destination: str) -> None:
         """Publish a further custom audio track.
@@ -167,54 +216,61 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         await self._client.publish(destination, self._params.audio_out_auto_silence)
 
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
-        """Play audio on its destination, by default the track ``stream``.
+        """Hand audio over to the replica, or play it on its destination's track.
 
         Args:
             frame: The audio.
 
         Returns:
-            Whether the room took it; True once it has been played.
+            Whether the room took it. It returns as fast as more is to be handed over.
         """
-        audio, destination = frame.audio, frame.transport_destination
-        piece = self._sample_rate // 100 * _PIECE_10MS * frame.num_channels * 2
-        interruptions = self._interruptions
-        written = 0
-        frame.transport_destination = destination or STREAM_TRACK
-        try:
-            # One frame serves all its pieces: making frames is what costs here.
-            while written < len(audio) and await self._write(frame, audio, written, piece):
-                written += piece
-                if interruptions != self._interruptions and getattr(frame, "interruptible", True):
-                    break
-        finally:
-            # Downstream it is the bot's speech, on no track in particular, as far as it was
-            # played.
-            frame.transport_destination = destination
-            frame.audio = audio[:written]
-        return written > 0
+        if self._dropping and frame.interruptible:
+            return False
+        return await self._delivery.write(frame)
 
-    async def _write(self, frame: OutputAudioRawFrame, audio: bytes, at: int, size: int) -> bool:
-        """Play one piece of a frame's audio; whether the room took it."""
-        frame.audio = audio[at : at + size]
+    async def _process_interruption(
+        self, frame: InterruptionFrame, direction: FrameDirection
+    ) -> None:
+        # Beside everything else: neither waits for the other.
+        task = cast("asyncio.Task[None]", self.create_task(self._interrupt()))
+        self._interrupting.add(task)
+        task.add_done_callback(self._interrupting.discard)
+        self._tail_held = False
+        flight = self._delivery.interrupt()
+        # Until the base class has emptied its queue, what comes out of it is not said.
+        self._dropping = True
         try:
-            if await self._client.write_audio_frame(frame):
-                self._failing.discard("audio")
-                return True
-            await self._fails("audio", TavusRoomSendError("The room did not take the bot's audio"))
-        except Exception as e:
-            error = e if isinstance(e, TavusError) else TavusRoomSendError(f"Writing audio: {e}")
-            await self._fails("audio", error)
-        return False
+            cut = await self._presenter.interrupt()
+            await super().process_frame(frame, direction)
+        finally:
+            self._dropping = False
+        heard = flight.heard(cut.unplayed) if flight else None
+        await self._presenter.interrupted(cut, heard)
 
     async def _interrupt(self) -> None:
         try:
             await self._client.send_interrupt_message()
         except TavusRoomSendError as e:
-            await self._fails("message", e)
+            await self._outages.failed("message", e)
 
-    async def _fails(self, what: str, error: TavusError) -> None:
-        # Once per outage: a processor that relays errors as app messages would feed on them.
-        # Nor when it is all over, which was told, with its reason.
-        if what not in self._failing and not self._client.is_over:
-            self._failing.add(what)
-            await self._client.report(error)
+    async def _wait_for_replica(self) -> None:
+        if self._client.replica_ready:
+            self._absence_told = False
+        elif self._params.replica_timeout and not self._absence_told:
+            logger.debug("{}: speech waits for the replica", self)
+            try:
+                async with asyncio.timeout(self._params.replica_timeout):
+                    await self._client.wait_for_replica()
+            except TimeoutError:
+                self._absence_told = True
+                error = TavusReplicaAbsentError(
+                    f"The replica did not come within {self._params.replica_timeout:g} s: "
+                    "the bot speaks to a room without it"
+                )
+                logger.warning(str(error))
+                await self._client.report(error)
+
+    def _on_replica_speech(self, secs: float) -> None:
+        if self.metrics_enabled:
+            data = ReplicaSpeechMetricsData(processor=self.name, value=secs)
+            self._presenter.announce(MetricsFrame(data=[data]))

@@ -42,6 +42,17 @@ class TavusParams(DailyParams):
         participant_absent_timeout: Tavus ends it if nobody joined for so many seconds.
         replica_left: What follows when the replica is gone while people stay: ``wait`` for
             it to come back, or ``end`` the conversation.
+        replica_timeout: For how many seconds speech is held back while the replica is not
+            there, or its track not playable. Then it flows all the same, and ``on_error``
+            is told. 0 holds nothing back.
+        replica_speaking_events: Whether the bot counts as speaking when the replica says that
+            it does, as long as it says so. Otherwise it does when speech is handed over.
+        audio_delivery: How speech goes to the replica: on the ``track`` named ``stream``, as
+            ``echo`` messages, or (None) as the persona wants it: ``echo`` for ``pipecat0``,
+            else ``track``.
+        echo_lead_secs: How far echo messages may be ahead of what is played: what an
+            interruption throws away. 0 for real time, ``inf`` for as fast as possible.
+        echo_chunk_ms: How much audio an echo message carries, in milliseconds.
     """
 
     audio_in_enabled: bool = True
@@ -55,6 +66,11 @@ class TavusParams(DailyParams):
     participant_left_timeout: int | None = Field(default=30, ge=0)
     participant_absent_timeout: int | None = Field(default=120, ge=0)
     replica_left: Literal["wait", "end"] = "wait"
+    replica_timeout: float = Field(default=15.0, ge=0)
+    replica_speaking_events: bool = True
+    audio_delivery: Literal["track", "echo"] | None = None
+    echo_lead_secs: float = Field(default=2.0, ge=0)
+    echo_chunk_ms: int = Field(default=100, ge=20, le=1000)
 
     @field_validator("audio_in_user_tracks")
     @classmethod

@@ -1,0 +1,168 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+"""What belongs to moments of speech, until the person hears them.
+
+Audio, words and the end of speech wait here for their moment. Pure: it reads no clock, and
+what waits is anything.
+"""
+
+import heapq
+import itertools
+from collections import deque
+from typing import Generic, NamedTuple, TypeVar
+
+from pipecat_tavus.speech import Speech, Stretch
+
+T = TypeVar("T")
+
+
+class _Waiting(NamedTuple, Generic[T]):
+    item: T
+    at: float
+    stretch: Stretch | None
+    secs: float = 0.0
+    closes: bool = False
+
+
+class Cut(NamedTuple, Generic[T]):
+    """What an interruption leaves.
+
+    Parameters:
+        dropped: What belongs to speech that the person will not hear.
+        partial: The item whose audio was being played, and how many seconds of it were.
+        unplayed: From when on handed-over audio was not heard, in hand-over time.
+    """
+
+    dropped: list[T]
+    partial: tuple[T, float] | None
+    unplayed: float
+
+
+class Playout(Generic[T]):
+    """What waits until the person hears the speech that it belongs to.
+
+    All times are seconds of one clock.
+    """
+
+    def __init__(self, speech: Speech):
+        """Initialize it with nothing to wait for.
+
+        Args:
+            speech: The speech, as it is handed over.
+        """
+        self._speech = speech
+        self._line: deque[_Waiting[T]] = deque()
+        # Timed items, by their time and the order in which they came.
+        self._timed: list[tuple[float, int, _Waiting[T]]] = []
+        self._order = itertools.count()
+        # What is being said was requested then, and this is its first stretch.
+        self._requested = 0.0
+        self._first: Stretch | None = None
+
+    def __bool__(self) -> bool:
+        """Whether anything waits."""
+        return bool(self._line or self._timed)
+
+    def request(self, now: float) -> None:
+        """Speech came to be handed over, perhaps only later: its words are timed from here.
+
+        Args:
+            now: The time.
+        """
+        if self._first is None:
+            self._requested, self._first = now, self._speech.pending(now)
+
+    def put(
+        self, now: float, item: T, *, secs: float = 0.0, opens: bool = False, closes: bool = False
+    ) -> None:
+        """Let something wait until the audio handed over so far was heard.
+
+        Args:
+            now: The time.
+            item: What waits.
+            secs: How long its own audio is, which was handed over last.
+            opens: Whether it belongs to speech that is about to be handed over.
+            closes: Whether it is the end of speech, of which the replica tells as well.
+        """
+        stretch = self._speech.pending(now) if opens else self._speech.last
+        at = now if stretch is None or stretch.start is None else max(now, stretch.end)
+        self._line.append(_Waiting(item, at, stretch, secs, closes))
+
+    def put_timed(self, item: T, at: float) -> None:
+        """Let something wait for a moment that is timed from when speech was requested.
+
+        Args:
+            item: What waits.
+            at: When it would be heard if the request had been heard at once.
+        """
+        entry = _Waiting(item, at, self._speech.last)
+        heapq.heappush(self._timed, (at, next(self._order), entry))
+
+    def pop(self, now: float) -> T | None:
+        """Give the next item whose moment has come, or None.
+
+        Args:
+            now: The time.
+
+        Returns:
+            The item.
+        """
+        if not self:
+            return None
+        self._speech.settle(now)
+        line, timed = self._line_due(), self._timed_due()
+        if min(line, timed) > now:
+            return None
+        if timed < line:
+            return heapq.heappop(self._timed)[2].item
+        entry = self._line.popleft()
+        if entry.closes and not any(other.secs for other in self._line):
+            self._first = None
+        if not self:
+            self._speech.forget()
+        return entry.item
+
+    def next_at(self) -> float | None:
+        """When something is next to be looked at, or None where nothing waits."""
+        soonest = min(self._speech.next_at(), self._line_due(), self._timed_due())
+        return soonest if self and soonest < float("inf") else None
+
+    def cut(self, now: float) -> Cut[T]:
+        """Speech is interrupted: forget what the person will not hear.
+
+        Args:
+            now: The time. Take what is due by :meth:`pop` first.
+
+        Returns:
+            What is left.
+        """
+        unplayed = self._speech.cut(now)
+        partial = None
+        for entry in self._line:
+            begin = entry.at - entry.secs
+            if entry.secs and begin < unplayed < entry.at:
+                partial = (entry.item, unplayed - begin)
+        dropped = [e.item for e in self._line] + [e.item for _, _, e in sorted(self._timed)]
+        self._line.clear()
+        self._timed.clear()
+        self._first = None
+        return Cut(dropped, partial, unplayed)
+
+    def _line_due(self) -> float:
+        if not self._line:
+            return float("inf")
+        _, at, stretch, _, closes = self._line[0]
+        if stretch is None:
+            return at
+        return stretch.hears(at) + (stretch.patience if closes else 0.0)
+
+    def _timed_due(self) -> float:
+        if not self._timed:
+            return float("inf")
+        at, _, (_, _, stretch, _, _) = self._timed[0]
+        if self._first and self._first.start is not None:
+            at += max(0.0, self._first.start - self._requested)
+        return at if stretch is None else stretch.hears(at)

@@ -1,0 +1,266 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""What the pipeline is told of the bot's speech: when the person hears it, not before.
+
+Frames that belong to speech wait in a :class:`~pipecat_tavus.playout.Playout`; here they
+leave it, on their way up or down the pipeline.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from pipecat.frames.frames import (
+    BotSpeakingFrame,
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    EndFrame,
+    Frame,
+    OutputAudioRawFrame,
+    SystemFrame,
+    TTSStoppedFrame,
+    TTSTextFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
+
+from pipecat_tavus.delivery import head
+from pipecat_tavus.events import (
+    StartedSpeakingEvent,
+    StoppedSpeakingEvent,
+    StreamingUtteranceEvent,
+)
+from pipecat_tavus.frames import SpokenTextFrame
+from pipecat_tavus.playout import Cut, Playout
+from pipecat_tavus.speech import Speech
+from pipecat_tavus.spoken_words import SpokenWords
+
+_SPEAKING = (BotStartedSpeakingFrame, BotStoppedSpeakingFrame, BotSpeakingFrame)
+_DOWN, _UP = FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM
+
+Push = Callable[[Frame, FrameDirection], Awaitable[None]]
+
+
+class Moment(NamedTuple):
+    """A frame that waits for its moment, and where it goes then."""
+
+    frame: Frame
+    direction: FrameDirection
+
+
+class Presenter:
+    """Pushes frames of the bot's speech when their moment has come."""
+
+    def __init__(
+        self,
+        speech: Speech,
+        push: Push,
+        clock: Callable[[], int],
+        measured: Callable[[float], None],
+    ):
+        """Initialize the presenter.
+
+        Args:
+            speech: The speech, as it is handed over.
+            push: Pushes a frame on.
+            clock: The pipeline's clock, in nanoseconds.
+            measured: Told in how many seconds the replica began to speak.
+        """
+        self._speech = speech
+        self._playout = Playout[Moment](speech)
+        self._push = push
+        self._clock = clock
+        self._measured = measured
+        self._lock = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._own: list[Moment] = []
+        self._speaks_on_its_own = False
+        # The directions in which the pipeline was told that the bot speaks.
+        self._told: set[FrameDirection] = set()
+        self._spoken = SpokenWords()
+
+    def request(self) -> None:
+        """Speech came to be handed over, perhaps only later."""
+        self._playout.request(time.monotonic())
+
+    @staticmethod
+    def presents(frame: Frame, direction: FrameDirection) -> bool:
+        """Whether a frame that the output pushes belongs to the bot's speech.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+
+        Returns:
+            Whether it does.
+        """
+        if frame.transport_destination is not None:
+            return False
+        if isinstance(frame, SystemFrame):
+            return isinstance(frame, _SPEAKING)
+        return direction is _DOWN and not isinstance(frame, EndFrame)
+
+    async def show(self, frame: Frame, direction: FrameDirection) -> None:
+        """Push a frame when what came before it was heard, perhaps at once.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+        """
+        now, moment = time.monotonic(), Moment(frame, direction)
+        if isinstance(frame, OutputAudioRawFrame):
+            self._playout.put(now, moment, secs=frame.num_frames / frame.sample_rate)
+        elif frame.pts and not isinstance(frame, TTSStoppedFrame):
+            # It comes at its time at the earliest, and late behind speech that was held.
+            self._playout.put_timed(moment, now + (frame.pts - self._clock()) / 1e9)
+        else:
+            self._playout.put(
+                now,
+                moment,
+                opens=isinstance(frame, BotStartedSpeakingFrame),
+                closes=isinstance(frame, BotStoppedSpeakingFrame),
+            )
+        await self._release()
+        if self._playout:
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Push what waits, until cancelled."""
+        while True:
+            self._changed.clear()
+            await self._release()
+            at = self._playout.next_at()
+            try:
+                async with asyncio.timeout(None if at is None else max(0.0, at - time.monotonic())):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    async def drain(self) -> None:
+        """Wait until everything was heard."""
+        while self._playout or self._own:
+            self._drained.clear()
+            self._changed.set()
+            await self._drained.wait()
+
+    def on_speaking(self, event: StartedSpeakingEvent | StoppedSpeakingEvent) -> None:
+        """The replica, or the user, started or stopped to speak.
+
+        Args:
+            event: What Tavus says.
+        """
+        if event.role != "replica":
+            return
+        now = time.monotonic()
+        if isinstance(event, StartedSpeakingEvent):
+            latency = self._speech.replica_started(now, event.inference_id)
+            if latency is not None:
+                self._measured(latency)
+            elif not self._playout and not self._speech.is_stale(now):
+                self._speaks_on_its_own = True
+                self._announce_speaking(BotStartedSpeakingFrame)
+        else:
+            lost = event.interrupted and self._speech.is_confirmed
+            if lost:
+                self._lose(self._playout.cut(now))
+            self._speech.replica_stopped(now, event.inference_id)
+            if lost or self._speaks_on_its_own:
+                self._speaks_on_its_own = False
+                self._announce_speaking(BotStoppedSpeakingFrame)
+        self._changed.set()
+
+    def on_streaming_utterance(self, event: StreamingUtteranceEvent) -> None:
+        """The replica says how much it has spoken.
+
+        Args:
+            event: What Tavus says.
+        """
+        if event.role == "replica":
+            self._spoken.heard(event.content_index or 0, event.speech)
+
+    async def interrupt(self) -> Cut[Moment]:
+        """Forget what the person will not hear, and tell what was heard until now.
+
+        Returns:
+            What is left.
+        """
+        await self._release()
+        cut = self._playout.cut(time.monotonic())
+        if self._told and (rest := self._spoken.rest()):
+            await self._push(SpokenTextFrame(rest, "word"), _DOWN)
+        self._spoken.clear()
+        return cut
+
+    async def interrupted(self, cut: Cut[Moment], flying: OutputAudioRawFrame | None) -> None:
+        """The interruption went its way: what comes behind it.
+
+        Args:
+            cut: What :meth:`interrupt` left.
+            flying: Audio that was being handed over, as far as it was heard.
+        """
+        for heard in (_heard(cut), flying):
+            if heard:
+                await self._push(heard, _DOWN)
+        for frame, direction in cut.dropped:
+            # The end of speech that had begun is true now.
+            if isinstance(frame, BotStoppedSpeakingFrame) or not frame.interruptible:
+                await self._tell(Moment(frame, direction))
+
+    def announce(self, frame: Frame) -> None:
+        """Push a frame downstream as soon as possible, from outside a task.
+
+        Args:
+            frame: The frame.
+        """
+        self._own.append(Moment(frame, _DOWN))
+        self._changed.set()
+
+    def _lose(self, cut: Cut[Moment]) -> None:
+        """The replica was interrupted by somebody else."""
+        if heard := _heard(cut):
+            self._own.append(Moment(heard, _DOWN))
+        self._own += [moment for moment in cut.dropped if not moment.frame.interruptible]
+
+    def _announce_speaking(
+        self, kind: type[BotStartedSpeakingFrame] | type[BotStoppedSpeakingFrame]
+    ) -> None:
+        down, up = kind(), kind()
+        down.broadcast_sibling_id, up.broadcast_sibling_id = up.id, down.id
+        self._own += [Moment(down, _DOWN), Moment(up, _UP)]
+
+    async def _release(self) -> None:
+        async with self._lock:
+            while self._own:
+                await self._tell(self._own.pop(0))
+            while (moment := self._playout.pop(time.monotonic())) is not None:
+                await self._tell(moment)
+        if not self._playout:
+            self._drained.set()
+
+    async def _tell(self, moment: Moment) -> None:
+        frame, direction = moment
+        if isinstance(frame, BotStartedSpeakingFrame):
+            if direction in self._told:
+                return
+            self._told.add(direction)
+        elif isinstance(frame, _SPEAKING) and direction not in self._told:
+            return
+        elif isinstance(frame, BotStoppedSpeakingFrame):
+            self._told.discard(direction)
+            self._spoken.clear()
+        elif isinstance(frame, TTSTextFrame) and frame.append_to_context:
+            self._spoken.released(frame.text)
+        await self._push(frame, direction)
+
+
+def _heard(cut: Cut[Moment]) -> OutputAudioRawFrame | None:
+    if cut.partial is None:
+        return None
+    (frame, _), secs = cut.partial
+    assert isinstance(frame, OutputAudioRawFrame)
+    return head(frame, frame.audio, secs)

@@ -1,0 +1,286 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+"""Speech as it is handed over, and how much later the person hears it.
+
+Speech is handed over ahead of its time, or on time, and the replica speaks it a little
+later: how much is learnt from what the replica says of its speaking. Pure: it reads no
+clock. *Hand-over time* is when audio would be heard if the replica spoke it at once.
+"""
+
+from dataclasses import dataclass
+
+_PAUSE = 0.3
+"""Seconds without speech from which on the replica may take a new breath, and says anew
+that it starts: longer than what TTS services leave between two sentences."""
+
+_JITTER = 0.04
+"""Seconds that audio may come late and is still heard without a gap."""
+
+_FIRST_PATIENCE = 1.5
+"""For how many seconds the first "started speaking" of a conversation is waited for."""
+
+_PATIENCE = 0.5
+"""How many seconds more than expected the replica may take to start, or to stop."""
+
+_UNBEGUN = 1.0
+"""Seconds after which nothing waits any more for speech that was never handed over."""
+
+_STALE = 0.5
+"""Seconds after an interruption in which a start may still be of what was interrupted."""
+
+
+@dataclass(eq=False)
+class Stretch:
+    """Speech handed over without a pause.
+
+    Parameters:
+        opened: When something came last that belongs to it, before it was handed over.
+        id: The inference id, where it was handed over with one.
+        start: When it was handed over, or None where that is still to come.
+        end: Where its audio ends, if it is played from ``start`` on.
+        shift: How much later than that the person hears it, or None while unknown.
+        follows: The stretch that it continues, whose shift it has.
+        confirmed: Whether the replica said that it speaks it.
+        started_at: When the replica said that it starts.
+        stopped_at: When the replica said that it stopped.
+        continued: Whether more follows without a pause, so that the replica says no stop.
+    """
+
+    opened: float
+    id: str | None = None
+    start: float | None = None
+    end: float = 0.0
+    shift: float | None = None
+    follows: "Stretch | None" = None
+    confirmed: bool = False
+    started_at: float | None = None
+    stopped_at: float | None = None
+    continued: bool = False
+
+    def heard_after(self) -> float | None:
+        """How much later than handed over the person hears it, or None while unknown."""
+        if self.shift is None and self.follows:
+            return self.follows.heard_after()
+        return self.shift
+
+    def is_confirmed(self) -> bool:
+        """Whether the replica said that it speaks it."""
+        return self.confirmed or (self.follows is not None and self.follows.is_confirmed())
+
+    def hears(self, at: float) -> float:
+        """When something is heard: ``inf`` while unknown.
+
+        Args:
+            at: Its hand-over time.
+
+        Returns:
+            The time.
+        """
+        if self.start is None:
+            return self.opened + _UNBEGUN
+        shift = self.heard_after()
+        if shift is None:
+            return float("inf")
+        due = max(at, self.start) + shift
+        return due if self.stopped_at is None else min(due, self.stopped_at)
+
+    @property
+    def patience(self) -> float:
+        """How many seconds the replica may take to say that it stopped."""
+        stops = self.is_confirmed() and self.stopped_at is None and not self.continued
+        return _PATIENCE if stops else 0.0
+
+
+class Speech:
+    """All stretches of speech that somebody may still hear."""
+
+    def __init__(self, *, follows_replica: bool = True):
+        """Initialize it with nothing said.
+
+        Args:
+            follows_replica: Whether the replica's own speaking events count; otherwise speech
+                counts as heard when it was handed over, in real time.
+        """
+        self._follows = follows_replica
+        # How long the replica took the last time, and whether it never says anything.
+        self._lag: float | None = None if follows_replica else 0.0
+        self._silent = not follows_replica
+        self._stretches: list[Stretch] = []
+        self._cut_at = float("-inf")
+
+    @property
+    def last(self) -> Stretch | None:
+        """The last stretch, handed over or about to be."""
+        return self._stretches[-1] if self._stretches else None
+
+    @property
+    def end(self) -> float | None:
+        """Where the audio handed over last ends, in hand-over time, or None."""
+        return None if self.last is None or self.last.start is None else self.last.end
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the replica is speaking what was handed over, as it says."""
+        return any(s.is_confirmed() and s.stopped_at is None for s in self._stretches)
+
+    def pending(self, now: float) -> Stretch:
+        """The stretch that is about to be handed over.
+
+        Args:
+            now: The time.
+
+        Returns:
+            It.
+        """
+        last = self.last
+        if last is None or last.start is not None:
+            last = Stretch(now)
+            self._stretches.append(last)
+        last.opened = now
+        return last
+
+    def hand_over(self, now: float, secs: float, id: str | None = None) -> float:
+        """Audio is handed over.
+
+        Args:
+            now: The time.
+            secs: How long it is.
+            id: Its inference id, where the replica is told of one.
+
+        Returns:
+            Its beginning in hand-over time: now, or the end of the audio before.
+        """
+        last = self.last
+        if last is None or last.start is not None:
+            if last and last.id == id and last.stopped_at is None and now - last.end <= _PAUSE:
+                start = last.end if now - last.end <= _JITTER else now
+                last.end = start + secs
+                return start
+            last = self.pending(now)
+        return self._begin(last, now, secs, id)
+
+    def _begin(self, stretch: Stretch, now: float, secs: float, id: str | None) -> float:
+        before = self._stretches[-2] if len(self._stretches) > 1 else None
+        stretch.start = max(now, before.end) if before else now
+        stretch.end, stretch.id = stretch.start + secs, id
+        if self._silent:
+            stretch.shift = 0.0
+        elif (
+            before and before.id == id and before.stopped_at is None and now - before.end <= _PAUSE
+        ):
+            before.continued = True
+            if before.is_confirmed():
+                stretch.shift, stretch.confirmed = before.heard_after(), True
+            else:
+                stretch.follows = before
+        return stretch.start
+
+    def replica_started(self, now: float, id: str | None = None) -> float | None:
+        """The replica says that it starts to speak.
+
+        Args:
+            now: The time.
+            id: The inference id that it names.
+
+        Returns:
+            How many seconds after the hand-over it starts, or None where it speaks
+            something else than was handed over.
+        """
+        if not self._follows:
+            return None
+        stretch = self._which_starts(now, id)
+        if stretch is None or stretch.start is None:
+            return None
+        for earlier in self._stretches[: self._stretches.index(stretch)]:
+            if not earlier.is_confirmed():
+                # Its own start was lost.
+                earlier.confirmed, earlier.shift = True, earlier.shift or 0.0
+        self._silent = False
+        stretch.shift = self._lag = max(0.0, now - stretch.start)
+        stretch.confirmed, stretch.follows, stretch.started_at = True, None, now
+        return stretch.shift
+
+    def replica_stopped(self, now: float, id: str | None = None) -> None:
+        """The replica says that it has stopped, having said what there was.
+
+        Args:
+            now: The time.
+            id: The inference id that it names.
+        """
+        named = any(id is not None and stretch.id == id for stretch in self._stretches)
+        for stretch in self._stretches:
+            shift = stretch.heard_after() if stretch.is_confirmed() else None
+            if shift is None or stretch.start is None or (named and stretch.id != id):
+                continue
+            # Otherwise it took a breath, between two pieces of audio.
+            if stretch.start <= now - shift and stretch.end - _PATIENCE <= now - shift:
+                stretch.stopped_at = stretch.stopped_at or now
+
+    def settle(self, now: float) -> None:
+        """Wait no longer for what the replica should have said by now.
+
+        Args:
+            now: The time.
+        """
+        for stretch in self._stretches:
+            if stretch.heard_after() is None and stretch.start is not None:
+                if now >= self._patient_until(stretch):
+                    self._silent = self._silent or self._lag is None
+                    stretch.shift = self._lag or 0.0
+
+    def next_at(self) -> float:
+        """When there is next something to :meth:`settle`, or ``inf``."""
+        unsettled = (s for s in self._stretches if s.heard_after() is None)
+        return min(map(self._patient_until, unsettled), default=float("inf"))
+
+    def forget(self) -> None:
+        """Forget what was heard, as everything was."""
+        del self._stretches[:-2]
+
+    def cut(self, now: float) -> float:
+        """It is interrupted: the rest is not heard.
+
+        Args:
+            now: The time.
+
+        Returns:
+            From when on it was not heard, in hand-over time.
+        """
+        last = next((s for s in reversed(self._stretches) if s.start is not None), None)
+        shift = last.heard_after() if last else 0.0
+        self._stretches.clear()
+        self._cut_at = now
+        return float("-inf") if shift is None else now - shift
+
+    def is_stale(self, now: float) -> bool:
+        """Whether a start that belongs to nothing belongs to what was just interrupted.
+
+        Args:
+            now: The time.
+
+        Returns:
+            Whether it does.
+        """
+        return now - self._cut_at < _STALE
+
+    def _patient_until(self, stretch: Stretch) -> float:
+        if stretch.start is None:
+            return stretch.opened + _UNBEGUN
+        return stretch.start + (_FIRST_PATIENCE if self._lag is None else self._lag + _PATIENCE)
+
+    def _which_starts(self, now: float, id: str | None) -> Stretch | None:
+        expected = [
+            s for s in self._stretches
+            if s.start is not None and s.started_at is None and s.stopped_at is None
+        ]  # fmt: skip
+        named = [s for s in expected if id is not None and s.id == id]
+        if named:
+            return named[0]
+        lag = self._lag or 0.0
+        best = min(expected, key=lambda s: abs((s.start or 0.0) + lag - now), default=None)
+        if best and self.is_stale(now) and now - (best.start or 0.0) < lag / 2:
+            return None
+        return best
