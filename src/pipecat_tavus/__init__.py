@@ -33,6 +33,23 @@ from pipecat_tavus.errors import (
     TavusServerError,
     TavusTimeoutError,
 )
+from pipecat_tavus.events import (
+    PerceptionAnalysisEvent,
+    PerceptionImage,
+    PerceptionToolCallEvent,
+    ReplicaJoinedEvent,
+    ReplicaPresentEvent,
+    ShutdownEvent,
+    StartedSpeakingEvent,
+    StoppedSpeakingEvent,
+    StreamingUtteranceEvent,
+    TavusEvent,
+    ToolCallEvent,
+    UnknownEvent,
+    UtteranceEvent,
+    parse_event,
+)
+from pipecat_tavus.frames import TavusEventFrame
 from pipecat_tavus.input import TavusInputTransport
 from pipecat_tavus.models import (
     Conversation,
@@ -46,6 +63,7 @@ from pipecat_tavus.output import TavusOutputTransport
 from pipecat_tavus.params import TavusCallbacks, TavusParams
 from pipecat_tavus.retry import RetryPolicy
 from pipecat_tavus.room import RoomClient, RoomConfig, RoomFactory, RoomListener
+from pipecat_tavus.speech_listener import SpeechListener
 from pipecat_tavus.transport import TavusTransport
 
 __version__ = "0.1.0"
@@ -55,13 +73,23 @@ __all__ = [
     "ConversationOptions",
     "ConversationPage",
     "ConversationProperties",
+    "PerceptionAnalysisEvent",
+    "PerceptionImage",
+    "PerceptionToolCallEvent",
     "Persona",
     "Replica",
+    "ReplicaJoinedEvent",
+    "ReplicaPresentEvent",
     "RetryPolicy",
     "RoomClient",
     "RoomConfig",
     "RoomFactory",
     "RoomListener",
+    "ShutdownEvent",
+    "SpeechListener",
+    "StartedSpeakingEvent",
+    "StoppedSpeakingEvent",
+    "StreamingUtteranceEvent",
     "TavusApi",
     "TavusApiError",
     "TavusAuthenticationError",
@@ -70,6 +98,8 @@ __all__ = [
     "TavusConfigError",
     "TavusConnectionError",
     "TavusError",
+    "TavusEvent",
+    "TavusEventFrame",
     "TavusInputTransport",
     "TavusInvalidRequestError",
     "TavusMalformedAnswerError",
@@ -87,5 +117,9 @@ __all__ = [
     "TavusTimeoutError",
     "TavusTransport",
     "TavusTransportClient",
+    "ToolCallEvent",
+    "UnknownEvent",
+    "UtteranceEvent",
     "__version__",
+    "parse_event",
 ]

@@ -24,6 +24,7 @@ from pipecat_tavus.params import TavusCallbacks, TavusParams
 from pipecat_tavus.room import RoomConfig, RoomFactory, open_room
 from pipecat_tavus.room_access import RoomAccess
 from pipecat_tavus.room_events import RoomEvents
+from pipecat_tavus.speech_listener import SpeechListener
 
 if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
@@ -88,6 +89,8 @@ class TavusTransportClient(RoomAccess):
             mute=self._unsubscribe_microphone,
             over=lambda: self._life.begin_end(),
             ends_with_replica=self._params.replica_left == "end",
+            # The development room is another conversation's, each time.
+            conversation_id=lambda: None if self._api.development else self.conversation_id,
         )
         self._life = ConversationLife(
             self._api,
@@ -107,6 +110,37 @@ class TavusTransportClient(RoomAccess):
     def replica_present(self) -> bool:
         """Whether the replica is in the room."""
         return self._events.replica_present
+
+    @property
+    def replica_ready(self) -> bool:
+        """Whether the replica is in the room, and what it says is heard."""
+        return self._events.replica_ready
+
+    async def wait_for_replica(self) -> bool:
+        """Wait until the replica is in the room, and what it says is heard.
+
+        Returns:
+            True; or False where the conversation is over.
+        """
+        while not self.is_over and not self.replica_ready:
+            waits = [
+                asyncio.create_task(self._events.wait_for_replica()),
+                asyncio.create_task(self._life.wait_over()),
+            ]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in waits:
+                    task.cancel()
+        return not self.is_over
+
+    def add_speech_listener(self, listener: SpeechListener) -> None:
+        """Be told when the replica and users speak, and what, before the application is.
+
+        Args:
+            listener: Who is told from now on.
+        """
+        self._events.add_speech_listener(listener)
 
     async def create_conversation(self) -> Conversation:
         """Create the conversation, or return the one that there is.

@@ -105,6 +105,10 @@ class ConversationLife:
             await self._created(conversation)
         return conversation
 
+    async def wait_over(self) -> None:
+        """Wait until the end begins."""
+        await self._ends.wait()
+
     def start_closing(self) -> asyncio.Task[None]:
         """Begin to leave the room and to end the conversation, unless that is under way.
 

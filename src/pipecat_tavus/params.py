@@ -13,6 +13,7 @@ from pipecat.transports.daily.transport import DailyParams
 from pydantic import BaseModel, Field, field_validator
 
 from pipecat_tavus.errors import TavusError
+from pipecat_tavus.events import TavusEvent
 from pipecat_tavus.models import MAX_CALL_DURATION_SECS, Conversation
 
 
@@ -100,6 +101,10 @@ class TavusCallbacks(BaseModel):
         on_connection_restored: It is back.
         on_app_message: An app message came; gets the message, of any JSON type, and the
             sender's participant id. Tavus's own come here as well.
+        on_event: Tavus tells something; gets the event, repeats left out. A client's word
+            is never taken for Tavus's.
+        on_client_message: An app message came that is none of Tavus's; gets the message and
+            the sender's participant id. It was told to ``on_app_message`` before.
         on_error: Something failed; gets the error, and whether it is raised to a caller as
             well, who then reports it.
     """
@@ -115,4 +120,6 @@ class TavusCallbacks(BaseModel):
     on_connection_interrupted: Callable[[], Awaitable[None]] | None = None
     on_connection_restored: Callable[[], Awaitable[None]] | None = None
     on_app_message: Callable[[Any, str], Awaitable[None]] | None = None
+    on_event: Callable[[TavusEvent], Awaitable[None]] | None = None
+    on_client_message: Callable[[Any, str], Awaitable[None]] | None = None
     on_error: Callable[[TavusError, bool], Awaitable[None]] | None = None

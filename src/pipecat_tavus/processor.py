@@ -6,7 +6,10 @@
 
 """What the input and the output have in common: a share in the client."""
 
+from typing import Any
+
 from pipecat.processors.frame_processor import FrameProcessor, FrameProcessorSetup
+from pipecat.transports.daily.transport import DailyInputTransportMessageFrame
 from pipecat.utils.errors import ErrorCategory
 
 from pipecat_tavus.client import TavusTransportClient
@@ -33,6 +36,19 @@ class TavusProcessor(FrameProcessor):
         await super().setup(setup)
         await self._client.setup(setup)
         await self._client.join()
+
+    async def push_app_message(self, message: Any, sender: str) -> None:
+        """Push another participant's app message, in both directions.
+
+        Pipecat puts its ``RTVIProcessor`` before the input.
+
+        Args:
+            message: The message.
+            sender: The sender's participant id.
+        """
+        await self.broadcast_frame(
+            DailyInputTransportMessageFrame, message=message, participant_id=sender
+        )
 
     async def cleanup(self) -> None:
         """Release the client; the last processor to do so ends the conversation."""

@@ -6,7 +6,7 @@
 
 """What processors do in the room of a conversation: speak, hear, see, send."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipecat.frames.frames import (
@@ -17,11 +17,12 @@ from pipecat.frames.frames import (
 
 from pipecat_tavus.conversation import ConversationLife
 from pipecat_tavus.errors import TavusRoomError, TavusRoomSendError
+from pipecat_tavus.interaction_calls import InteractionCalls
 from pipecat_tavus.models import Conversation
 from pipecat_tavus.room import AudioCallback, RoomClient, VideoCallback
 
 
-class RoomAccess:
+class RoomAccess(InteractionCalls):
     """The room of a conversation, from its join to its end."""
 
     _life: ConversationLife
@@ -70,11 +71,20 @@ class RoomAccess:
         Raises:
             TavusRoomSendError: It was not sent.
         """
-        message = {
-            "message_type": "conversation",
-            "event_type": "conversation.interrupt",
-            "conversation_id": self.conversation_id,
-        }
+        await self.interrupt()
+
+    async def send_interaction(self, build: Callable[[str], dict[str, Any]]) -> None:
+        """Send a message to Tavus.
+
+        Args:
+            build: Makes the message for the conversation's id.
+
+        Raises:
+            TavusConfigError: A value was refused.
+            TavusRoomSendError: It was not sent.
+        """
+        # Built in any case: a wrong value is told before a room that is not open.
+        message = build(self.conversation_id or "")
         await self.send_message(OutputTransportMessageUrgentFrame(message=message))
 
     async def register_audio_destination(self, destination: str, auto_silence: bool = True) -> None:

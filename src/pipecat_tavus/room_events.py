@@ -6,6 +6,7 @@
 
 """What the room tells, passed on: to the roster, and what follows from it to the callbacks."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
@@ -17,9 +18,18 @@ from pipecat_tavus.errors import (
     TavusRoomClosedError,
     TavusRoomError,
 )
-from pipecat_tavus.events import shutdown_reason
+from pipecat_tavus.events import (
+    ShutdownEvent,
+    StartedSpeakingEvent,
+    StoppedSpeakingEvent,
+    StreamingUtteranceEvent,
+    TavusEvent,
+    parse_event,
+)
+from pipecat_tavus.inbox import Inbox
 from pipecat_tavus.params import TavusCallbacks
 from pipecat_tavus.roster import Came, Part, Roster, Went
+from pipecat_tavus.speech_listener import SpeechListener
 
 
 class RoomEvents:
@@ -35,6 +45,7 @@ class RoomEvents:
         mute: Callable[[str], Awaitable[None]],
         over: Callable[[], bool],
         ends_with_replica: bool,
+        conversation_id: Callable[[], str | None] = lambda: None,
     ):
         """Initialize the events.
 
@@ -43,17 +54,40 @@ class RoomEvents:
             mute: Unsubscribes a participant's microphone, by participant id.
             over: Begins the conversation's end; False where that had begun before.
             ends_with_replica: Whether the conversation ends when the replica leaves.
+            conversation_id: Which conversation Tavus's messages must be about, or None where
+                that is not known.
         """
         self._callbacks = callbacks
         self._mute = mute
         self._over = over
         self._ends_with_replica = ends_with_replica
+        self._conversation_id = conversation_id
         self._roster = Roster()
+        self._inbox = Inbox()
+        self._speech_listeners: list[SpeechListener] = []
+        self._ready = asyncio.Event()
 
     @property
     def replica_present(self) -> bool:
         """Whether the replica is in the room."""
         return self._roster.has_replica
+
+    @property
+    def replica_ready(self) -> bool:
+        """Whether the replica is in the room, and can be heard."""
+        return self._roster.replica_ready
+
+    async def wait_for_replica(self) -> None:
+        """Wait until the replica is in the room, and can be heard."""
+        await self._ready.wait()
+
+    def add_speech_listener(self, listener: SpeechListener) -> None:
+        """Tell somebody of speech, before the application is told.
+
+        Args:
+            listener: Who is told from now on.
+        """
+        self._speech_listeners.append(listener)
 
     async def on_joined(self, data: Mapping[str, Any]) -> None:
         """The bot is in the room, perhaps with others."""
@@ -81,12 +115,20 @@ class RoomEvents:
 
     async def on_app_message(self, message: Any, sender: str) -> None:
         """An app message came, of any JSON type, from anybody."""
+        part = self._roster.parts.get(sender)
+        # A client may say what it likes; only Tavus tells of itself.
+        event = None if part is Part.CLIENT else parse_event(message)
+        news = self._inbox.take(event) if event and self._is_ours(event) else None
+        if news and not news.late:
+            self._tell_of_speech(news)
         await self.tell(self._callbacks.on_app_message, message, sender)
-        # A client may say what it likes; only Tavus ends the conversation.
-        if self._roster.parts.get(sender) is not Part.CLIENT:
-            reason = shutdown_reason(message)
-            if reason is not None:
-                await self._end(f"Tavus shut the conversation down: {reason}")
+        if news:
+            await self.tell(self._callbacks.on_event, news)
+        elif event is None and part is not Part.REPLICA:
+            await self.tell(self._callbacks.on_client_message, message, sender)
+        # Whatever its number is: that one is not missed.
+        if isinstance(event, ShutdownEvent) and self._is_ours(event):
+            await self._end(f"Tavus shut the conversation down: {event.reason}")
 
     async def on_room_error(self, message: str) -> None:
         """The room reports trouble that it survives."""
@@ -131,7 +173,28 @@ class RoomEvents:
             except Exception:
                 logger.exception("a callback of the Tavus client failed")
 
+    def _is_ours(self, event: TavusEvent) -> bool:
+        own = self._conversation_id()
+        if own is None or event.conversation_id in (None, "", own):
+            return True
+        logger.debug("Tavus's {:.80} is about another conversation", event.event_type)
+        return False
+
+    def _tell_of_speech(self, event: TavusEvent) -> None:
+        for listener in self._speech_listeners:
+            try:
+                if isinstance(event, StartedSpeakingEvent | StoppedSpeakingEvent):
+                    listener.on_speaking(event)
+                elif isinstance(event, StreamingUtteranceEvent):
+                    listener.on_streaming_utterance(event)
+            except Exception:
+                logger.exception("a listener to the replica's speech failed")
+
     async def _apply(self, changes: list[Came | Went]) -> None:
+        if self._roster.replica_ready:
+            self._ready.set()
+        else:
+            self._ready.clear()
         for change in changes:
             if isinstance(change, Came):
                 await self._came(change.participant, change.part)
@@ -155,6 +218,8 @@ class RoomEvents:
             await self.tell(tell.on_client_disconnected, participant, reason)
         else:
             logger.info("The Tavus replica left: {}", reason)
+            # One that comes back may count from the start.
+            self._inbox = Inbox()
             await self.tell(tell.on_replica_left, participant, reason)
             if self._ends_with_replica and not self._roster.has_replica:
                 await self._end(f"The replica left: {reason}", TavusReplicaLeftError)

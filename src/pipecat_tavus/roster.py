@@ -18,6 +18,9 @@ from typing import Any
 
 REPLICA_USER_ID = "tavus-replica"
 
+_READY = ("playable", "sendable", "")
+"""States of a microphone that is heard; none is told where Daily tells of no media."""
+
 Participant = Mapping[str, Any]
 
 
@@ -83,6 +86,19 @@ class Roster:
     def has_replica(self) -> bool:
         """Whether the replica is in the room."""
         return Part.REPLICA in self._parts.values()
+
+    @property
+    def replica_ready(self) -> bool:
+        """Whether the replica is in the room and its microphone's track plays or could.
+
+        Daily calls a track that nobody here receives ``sendable``. Without word of its
+        media, a replica counts as ready.
+        """
+        return any(
+            _microphone(self._present[participant_id]) in _READY
+            for participant_id, part in self._parts.items()
+            if part is Part.REPLICA
+        )
 
     def bot_is(self, participant_id: str) -> list[Came | Went]:
         """The bot's own id is known.
@@ -196,6 +212,15 @@ def _text(data: Any, key: str) -> str:
 
 def _info(participant: Participant, key: str) -> str:
     return _text(participant.get("info"), key)
+
+
+def _microphone(participant: Participant) -> str:
+    media = participant.get("media")
+    return _text(_get(media, "microphone"), "state")
+
+
+def _get(data: Any, key: str) -> Any:
+    return data.get(key) if isinstance(data, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _is_local(participant: Participant) -> bool:

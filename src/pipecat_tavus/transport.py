@@ -7,7 +7,7 @@
 """The transport: what a bot imports."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -16,14 +16,25 @@ from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.errors import TavusError, TavusRoomClosedError, TavusRoomError
+from pipecat_tavus.events import (
+    PerceptionToolCallEvent,
+    ShutdownEvent,
+    StartedSpeakingEvent,
+    StoppedSpeakingEvent,
+    TavusEvent,
+    ToolCallEvent,
+    UtteranceEvent,
+)
+from pipecat_tavus.frames import TavusEventFrame
 from pipecat_tavus.input import TavusInputTransport
+from pipecat_tavus.interaction_calls import InteractionCalls
 from pipecat_tavus.models import Conversation
 from pipecat_tavus.output import TavusOutputTransport
 from pipecat_tavus.params import TavusCallbacks, TavusParams
 from pipecat_tavus.room import RoomFactory, open_room
 
 
-class TavusTransport(BaseTransport):
+class TavusTransport(InteractionCalls, BaseTransport):
     """A Tavus conversation as a Pipecat transport.
 
     The bot joins the room where the replica and the clients are. It hears the clients, and
@@ -46,7 +57,19 @@ class TavusTransport(BaseTransport):
     - on_connection_interrupted(transport): The room's signalling broke; messages are lost
     - on_connection_restored(transport): It is back
     - on_app_message(transport, message, sender): An app message came, Tavus's own included
+    - on_event(transport, event): Tavus tells something; any of the events in
+      ``pipecat_tavus.events``, each once. One that is ``late`` tells of the past, and reaches
+      of the handlers for speaking none
+    - on_replica_started_speaking(transport, event): The replica has started to speak
+    - on_replica_stopped_speaking(transport, event): It has stopped
+    - on_utterance(transport, event): What the replica or a user says, whole; an
+      :class:`~pipecat_tavus.UtteranceEvent`
+    - on_tool_call(transport, event): The persona's LLM or its perception calls a tool
+    - on_shutdown(transport, event): Tavus ends the conversation
     - on_error(transport, error): Something failed; a :class:`~pipecat_tavus.TavusError`
+
+    Each of Tavus's events goes downstream as a :class:`~pipecat_tavus.TavusEventFrame`, and each
+    app message of anybody else that is a JSON object as a ``DailyInputTransportMessageFrame``.
 
     Example::
 
@@ -101,6 +124,8 @@ class TavusTransport(BaseTransport):
                 on_connection_interrupted=self._on_connection_interrupted,
                 on_connection_restored=self._on_connection_restored,
                 on_app_message=self._on_app_message,
+                on_event=self._on_event,
+                on_client_message=self._on_client_message,
                 on_error=self._on_error,
             ),
             api_key=api_key or os.getenv("TAVUS_API_KEY", ""),
@@ -122,6 +147,12 @@ class TavusTransport(BaseTransport):
             "on_connection_interrupted",
             "on_connection_restored",
             "on_app_message",
+            "on_event",
+            "on_replica_started_speaking",
+            "on_replica_stopped_speaking",
+            "on_utterance",
+            "on_tool_call",
+            "on_shutdown",
             "on_error",
         ):
             self._register_event_handler(event)
@@ -176,6 +207,19 @@ class TavusTransport(BaseTransport):
         """
         await self._client.update_subscriptions(participant_settings, profile_settings)
 
+    async def send_interaction(self, build: Callable[[str], dict[str, Any]]) -> None:
+        """Send a message to Tavus.
+
+        Args:
+            build: Makes the message for the conversation's id; one of the functions of
+                ``pipecat_tavus.interactions``.
+
+        Raises:
+            TavusConfigError: A value was refused.
+            TavusRoomSendError: It was not sent.
+        """
+        await self._client.send_interaction(build)
+
     def get_client_id(self, client: Mapping[str, Any]) -> str:
         """The participant id of a client.
 
@@ -228,6 +272,17 @@ class TavusTransport(BaseTransport):
     async def _on_app_message(self, message: Any, sender: str) -> None:
         await self._call_event_handler("on_app_message", message, sender)
 
+    async def _on_event(self, event: TavusEvent) -> None:
+        await self._call_event_handler("on_event", event)
+        if handler := _handler_of(event):
+            await self._call_event_handler(handler, event)
+        await self._announce(TavusEventFrame(event))
+
+    async def _on_client_message(self, message: Any, sender: str) -> None:
+        # Anything else makes Pipecat's RTVIProcessor fail, which tells everybody so.
+        if isinstance(message, Mapping) and (processor := self._input or self._output):
+            await processor.push_app_message(message, sender)
+
     async def _on_error(self, error: TavusError, raised: bool) -> None:
         await self._call_event_handler("on_error", error)
         # An error that setup() raises is pushed by the pipeline. The output comes first:
@@ -239,3 +294,20 @@ class TavusTransport(BaseTransport):
                 exception=error,
                 force_treat_as_permanent=isinstance(error, TavusRoomClosedError),
             )
+
+
+def _handler_of(event: TavusEvent) -> str | None:
+    """The handler of one kind of event, beside ``on_event``."""
+    match event:
+        case StartedSpeakingEvent(role="replica", late=False):
+            return "on_replica_started_speaking"
+        case StoppedSpeakingEvent(role="replica", late=False):
+            return "on_replica_stopped_speaking"
+        case UtteranceEvent():
+            return "on_utterance"
+        case ToolCallEvent() | PerceptionToolCallEvent():
+            return "on_tool_call"
+        case ShutdownEvent():
+            return "on_shutdown"
+        case _:
+            return None

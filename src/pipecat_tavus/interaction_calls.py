@@ -1,0 +1,113 @@
+#
+# Copyright (c) 2026, the pipecat-tavus developers
+#
+# SPDX-License-Identifier: BSD 2-Clause License
+#
+
+"""The messages to Tavus as calls, for whoever can send them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pipecat_tavus import interactions
+from pipecat_tavus.interactions import Sensitivity
+
+
+class InteractionCalls:
+    """Says things to Tavus in the conversation's room.
+
+    Each call is checked before it is sent. It is a message: Tavus answers none of them.
+    """
+
+    async def echo_text(self, text: str) -> None:
+        """Let the replica speak a text, word for word, in the persona's own voice.
+
+        Args:
+            text: The text.
+
+        Raises:
+            TavusConfigError: The text is empty.
+            TavusRoomSendError: It was not sent.
+        """
+        await self.send_interaction(lambda id: interactions.echo_text(id, text))
+
+    async def respond(self, text: str) -> None:
+        """Let the persona's LLM answer a text, as if the user had said it.
+
+        Args:
+            text: The text.
+
+        Raises:
+            TavusConfigError: The text is empty.
+            TavusRoomSendError: It was not sent.
+        """
+        await self.send_interaction(lambda id: interactions.respond(id, text))
+
+    async def interrupt(self) -> None:
+        """Tell the replica to stop speaking and to drop what it has buffered.
+
+        Raises:
+            TavusRoomSendError: It was not sent.
+        """
+        await self.send_interaction(interactions.interrupt)
+
+    async def append_context(self, context: str) -> None:
+        """Let the persona's LLM know something besides.
+
+        Args:
+            context: What it should know.
+
+        Raises:
+            TavusConfigError: The context is empty.
+            TavusRoomSendError: It was not sent.
+        """
+        await self.send_interaction(lambda id: interactions.append_context(id, context))
+
+    async def overwrite_context(self, context: str) -> None:
+        """Let the persona's LLM know something instead of what it was told.
+
+        Args:
+            context: What it should know.
+
+        Raises:
+            TavusConfigError: The context is empty.
+            TavusRoomSendError: It was not sent.
+        """
+        await self.send_interaction(lambda id: interactions.overwrite_context(id, context))
+
+    async def set_sensitivity(
+        self,
+        *,
+        participant_pause_sensitivity: Sensitivity | None = None,
+        participant_interrupt_sensitivity: Sensitivity | None = None,
+    ) -> None:
+        """Set how soon the replica takes its turn, or lets itself be interrupted: one of both.
+
+        Args:
+            participant_pause_sensitivity: How short a pause ends the user's turn.
+            participant_interrupt_sensitivity: How little interrupts the replica.
+
+        Raises:
+            TavusConfigError: It is none or both of them, or no value that Tavus knows.
+            TavusRoomSendError: It was not sent.
+        """
+        await self.send_interaction(
+            lambda id: interactions.sensitivity(
+                id,
+                participant_pause_sensitivity=participant_pause_sensitivity,
+                participant_interrupt_sensitivity=participant_interrupt_sensitivity,
+            )
+        )
+
+    async def send_interaction(self, build: Callable[[str], dict[str, Any]]) -> None:
+        """Send a message to Tavus.
+
+        Args:
+            build: Makes the message for the conversation's id; one of the functions of
+                ``pipecat_tavus.interactions``.
+
+        Raises:
+            TavusConfigError: A value was refused.
+            TavusRoomSendError: It was not sent.
+        """
+        raise NotImplementedError
