@@ -25,6 +25,7 @@ from pipecat_tavus.errors import (
     TavusNotFoundError,
     TavusOutOfCreditsError,
     TavusRateLimitError,
+    TavusReplicaAbsentError,
     TavusReplicaLeftError,
     TavusRoomClosedError,
     TavusRoomError,
@@ -49,8 +50,13 @@ from pipecat_tavus.events import (
     UtteranceEvent,
     parse_event,
 )
-from pipecat_tavus.frames import TavusEventFrame
+from pipecat_tavus.frames import SpokenTextFrame, TavusEventFrame
 from pipecat_tavus.input import TavusInputTransport
+from pipecat_tavus.metrics import (
+    ConversationCreateMetricsData,
+    ReplicaSpeechMetricsData,
+    RoomJoinMetricsData,
+)
 from pipecat_tavus.models import (
     Conversation,
     ConversationOptions,
@@ -70,6 +76,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Conversation",
+    "ConversationCreateMetricsData",
     "ConversationOptions",
     "ConversationPage",
     "ConversationProperties",
@@ -80,13 +87,16 @@ __all__ = [
     "Replica",
     "ReplicaJoinedEvent",
     "ReplicaPresentEvent",
+    "ReplicaSpeechMetricsData",
     "RetryPolicy",
     "RoomClient",
     "RoomConfig",
     "RoomFactory",
+    "RoomJoinMetricsData",
     "RoomListener",
     "ShutdownEvent",
     "SpeechListener",
+    "SpokenTextFrame",
     "StartedSpeakingEvent",
     "StoppedSpeakingEvent",
     "StreamingUtteranceEvent",
@@ -108,6 +118,7 @@ __all__ = [
     "TavusOutputTransport",
     "TavusParams",
     "TavusRateLimitError",
+    "TavusReplicaAbsentError",
     "TavusReplicaLeftError",
     "TavusRoomClosedError",
     "TavusRoomError",

@@ -7,18 +7,21 @@
 """A conversation and the bot's place in its room, as several processors share them."""
 
 import asyncio
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 from loguru import logger
+from pipecat.metrics.metrics import MetricsData
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.shared import acquires, releases
 from yarl import URL
 
 from pipecat_tavus.api import TavusApi
 from pipecat_tavus.conversation import ConversationLife
-from pipecat_tavus.errors import TavusApiError, TavusError
+from pipecat_tavus.errors import TavusApiError, TavusConfigError, TavusError
 from pipecat_tavus.ledger import Ledger
+from pipecat_tavus.metrics import ConversationCreateMetricsData, RoomJoinMetricsData
 from pipecat_tavus.models import Conversation, ConversationOptions
 from pipecat_tavus.params import TavusCallbacks, TavusParams
 from pipecat_tavus.room import RoomConfig, RoomFactory, open_room
@@ -28,6 +31,9 @@ from pipecat_tavus.speech_listener import SpeechListener
 
 if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
+
+ECHO_PERSONA = "pipecat0"
+"""The ready-made persona that speaks ``conversation.echo`` messages."""
 
 _GUARD_INTERVAL = 4.0
 """Seconds between two looks at whether the pipeline is over."""
@@ -79,7 +85,9 @@ class TavusTransportClient(RoomAccess):
             participant_left_timeout=self._params.participant_left_timeout,
             participant_absent_timeout=self._params.participant_absent_timeout,
         )
+        self._check_echo()
         self._api = TavusApi(api_key, session, timeout=self._params.request_timeout)
+        self._join_secs: float | None = None
         self._room_factory = room_factory
         self._naming: asyncio.Task[str] | None = None
         self._worker: PipelineWorker | None = None
@@ -105,6 +113,12 @@ class TavusTransportClient(RoomAccess):
             left=self._left,
             failed=self._events.failed,
         )
+
+    @property
+    def audio_delivery(self) -> Literal["track", "echo"]:
+        """How the bot's speech goes to the replica."""
+        by_persona = "echo" if self._options.persona_id == ECHO_PERSONA else "track"
+        return self._params.audio_delivery or by_persona
 
     @property
     def replica_present(self) -> bool:
@@ -197,7 +211,9 @@ class TavusTransportClient(RoomAccess):
         try:
             if self._options.persona_id:
                 self._start_naming()
+            begun = time.monotonic()
             await self._open_room().join()
+            self._join_secs = time.monotonic() - begun
         except BaseException as e:
             await self._give_up(e)
             raise
@@ -240,6 +256,23 @@ class TavusTransportClient(RoomAccess):
         except BaseException as e:
             await self._give_up(e)
             raise
+
+    def take_metrics(self, processor: str) -> list[MetricsData]:
+        """What was measured of the start, given once.
+
+        Args:
+            processor: The name of the processor that reports it.
+
+        Returns:
+            How long it took to create the conversation, and to join its room.
+        """
+        if self._join_secs is None:
+            return []
+        join_secs, self._join_secs = self._join_secs, None
+        return [
+            ConversationCreateMetricsData(processor=processor, value=self._life.create_secs),
+            RoomJoinMetricsData(processor=processor, value=join_secs),
+        ]
 
     async def report(self, error: TavusError) -> None:
         """Tell ``on_error`` of a failure that is raised to nobody.
@@ -290,6 +323,19 @@ class TavusTransportClient(RoomAccess):
             TavusApiError: It could not be looked up.
         """
         return await asyncio.shield(self._start_naming())
+
+    def _check_echo(self) -> None:
+        if self.audio_delivery == "echo":
+            if self._params.audio_out_mixer:
+                raise TavusConfigError(
+                    "audio_out_mixer needs the delivery by track: a mixer never pauses, and an "
+                    "echo message belongs to an utterance that ends"
+                )
+            if self._params.audio_out_channels != 1:
+                raise TavusConfigError(
+                    "echo messages are mono: audio_out_channels must be 1, got "
+                    f"{self._params.audio_out_channels}"
+                )
 
     async def _unsubscribe_microphone(self, participant_id: str) -> None:
         settings = {participant_id: {"media": {"microphone": "unsubscribed"}}}

@@ -69,6 +69,7 @@ class ConversationLife:
         self._ends = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._told = False
+        self.create_secs = 0.0
         self.conversation: Conversation | None = None
         self.room: RoomClient | None = None
 
@@ -144,7 +145,8 @@ class ConversationLife:
     async def _create(self) -> Conversation:
         if not self._api.development:
             self._reaping = asyncio.create_task(self._reap(), name="tavus::reap")
-        until = time.monotonic() + self._wait_for_slot
+        begun = time.monotonic()
+        until = begun + self._wait_for_slot
         while True:
             # Those before, which failed, may owe an end all the same.
             self._openings = [it for it in self._openings if it.owes]
@@ -158,6 +160,7 @@ class ConversationLife:
                     raise
                 logger.info("{} Trying again", e)
             else:
+                self.create_secs = time.monotonic() - begun
                 logger.info("Tavus conversation {} created", self.conversation.id)
                 return self.conversation
 

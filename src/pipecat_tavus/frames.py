@@ -8,7 +8,7 @@
 
 from dataclasses import dataclass
 
-from pipecat.frames.frames import SystemFrame
+from pipecat.frames.frames import SystemFrame, TTSTextFrame
 
 from pipecat_tavus.events import TavusEvent
 
@@ -22,3 +22,11 @@ class TavusEventFrame(SystemFrame):
     """
 
     event: TavusEvent
+
+
+@dataclass
+class SpokenTextFrame(SystemFrame, TTSTextFrame):
+    """Words of an interrupted sentence that the replica had spoken, for the context.
+
+    A system frame, so that it stays ahead of the interruption, which drops all others.
+    """

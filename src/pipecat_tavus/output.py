@@ -28,14 +28,16 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSet
 from pipecat.transports.base_output import BaseOutputTransport
 
 from pipecat_tavus.client import TavusTransportClient
-from pipecat_tavus.delivery import Delivery, EchoDelivery, TrackDelivery
+from pipecat_tavus.delivery import Delivery
+from pipecat_tavus.echo_delivery import EchoDelivery
 from pipecat_tavus.errors import TavusReplicaAbsentError, TavusRoomSendError
-from pipecat_tavus.frames import ReplicaSpeechMetricsData
+from pipecat_tavus.metrics import ReplicaSpeechMetricsData
 from pipecat_tavus.outages import Outages
 from pipecat_tavus.params import TavusParams
 from pipecat_tavus.presenter import Presenter
 from pipecat_tavus.processor import TavusProcessor
 from pipecat_tavus.speech import Speech
+from pipecat_tavus.track_delivery import TrackDelivery
 
 if TYPE_CHECKING:
     from pipecat.pipeline.capabilities import BotCapabilities
@@ -88,10 +90,6 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
 
         return super().capabilities.override(BotCapabilities(video_out=True))
 
-    def can_generate_metrics(self) -> bool:
-        """Whether there are metrics: how soon the replica speaks."""
-        return True
-
     async def setup(self, setup: FrameProcessorSetup) -> None:
         """Set the client up, join the room, and prepare the delivery.
 
@@ -113,8 +111,10 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             frame: The StartFrame.
         """
         await super().start(frame)
-        presenting = self.create_task(self._presenter.run())
-        self._presenting = cast("asyncio.Task[None]", presenting)
+        self._presenting = cast(
+            "asyncio.Task[None]",
+            self.create_task(self._presenter.run()),
+        )
         await self.set_transport_ready(frame)
 
     async def stop(self, frame: EndFrame) -> None:

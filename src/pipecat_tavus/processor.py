@@ -8,6 +8,7 @@
 
 from typing import Any
 
+from pipecat.frames.frames import MetricsFrame, StartFrame
 from pipecat.processors.frame_processor import FrameProcessor, FrameProcessorSetup
 from pipecat.transports.daily.transport import DailyInputTransportMessageFrame
 from pipecat.utils.errors import ErrorCategory
@@ -36,6 +37,20 @@ class TavusProcessor(FrameProcessor):
         await super().setup(setup)
         await self._client.setup(setup)
         await self._client.join()
+
+    async def start(self, frame: StartFrame) -> None:
+        """Start, and report what was measured of the start.
+
+        Args:
+            frame: The StartFrame.
+        """
+        await super().start(frame)  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+        if self.metrics_enabled and (data := self._client.take_metrics(self.name)):
+            await self.push_frame(MetricsFrame(data=data))
+
+    def can_generate_metrics(self) -> bool:
+        """Whether there are metrics."""
+        return True
 
     async def push_app_message(self, message: Any, sender: str) -> None:
         """Push another participant's app message, in both directions.
