@@ -74,6 +74,10 @@ class Recorder(FrameProcessor):
 
 
 @dataclass
+# Pipecat's 2 s of silence behind the end would only take time, and mostly there is no replica.
+QUICK = {"audio_out_end_silence_secs": 0, "replica_timeout": 0}
+
+
 class Call:
     """A bot whose transport is `TavusTransport`, in the room of the first conversation."""
 
@@ -102,8 +106,7 @@ class Call:
                 "bot_name": "Ada",
                 "api_key": API_KEY,
                 "replica_id": "r79e1c033f",
-                # Pipecat's 2 s of silence behind the end would only take time.
-                "params": TavusParams(**{"audio_out_end_silence_secs": 0, **(params or {})}),
+                "params": TavusParams(**{**QUICK, **(params or {})}),
                 **options,
             }
         )
