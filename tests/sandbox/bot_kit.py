@@ -7,6 +7,7 @@
 """A bot for the sandbox's tests: the real room client and a listener that keeps everything."""
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -25,7 +26,7 @@ from pipecat.transports.daily.transport import (
 from pipecat.utils.asyncio.task_manager import TaskManager
 
 from pipecat_tavus.room import RoomConfig
-from pipecat_tavus.sandbox import TavusSandbox
+from pipecat_tavus.sandbox import ReplicaSettings, SandboxPerson, TavusSandbox
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 
 RATE = 24000
@@ -139,6 +140,32 @@ def noise(secs: float, *, rate: int = RATE, seed: int = 1) -> bytes:
     return Random(seed).randbytes(round(secs * rate) * 2).replace(b"\0", b"\1")
 
 
+def interaction(
+    conversation_id: str, event_type: str, properties: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A message to Tavus."""
+    message: dict[str, Any] = {
+        "message_type": "conversation",
+        "event_type": event_type,
+        "conversation_id": conversation_id,
+    }
+    return message if properties is None else {**message, "properties": dict(properties)}
+
+
+def echo(
+    conversation_id: str, pcm: bytes, inference_id: str, *, rate: int = RATE, done: bool = False
+) -> dict[str, Any]:
+    """A chunk of an utterance, as Pipecat sends it to Tavus."""
+    properties = {
+        "modality": "audio",
+        "audio": base64.b64encode(pcm).decode(),
+        "sample_rate": rate,
+        "inference_id": inference_id,
+        "done": done,
+    }
+    return interaction(conversation_id, "conversation.echo", properties)
+
+
 def audio(pcm: bytes, destination: str | None = "stream") -> OutputAudioRawFrame:
     frame = OutputAudioRawFrame(audio=pcm, sample_rate=RATE, num_channels=1)
     frame.transport_destination = destination
@@ -216,3 +243,28 @@ class Api:
 async def sandbox_and_api(**options: Any) -> AsyncIterator[tuple[TavusSandbox, Api]]:
     async with TavusSandbox(**options) as sandbox, aiohttp.ClientSession() as session:
         yield sandbox, Api(sandbox, session)
+
+
+@asynccontextmanager
+async def call(
+    replica: ReplicaSettings | None = None, persona_id: str = "pipecat0", **options: Any
+) -> AsyncIterator[tuple[TavusSandbox, Bot, SandboxPerson, str]]:
+    """The sandbox, a bot and a person who are in a room with the replica, and whose room it is."""
+    replica = replica or ReplicaSettings(join_delay=0.0, rendering_delay=0.1)
+    async with sandbox_and_api(replica=replica, **options) as (sandbox, api):
+        made = await api.create(persona_id=persona_id)
+        id = made["conversation_id"]
+        async with joined(made["conversation_url"]) as bot:
+            await bot.meet_replica()
+            yield sandbox, bot, await sandbox.join_person(id), id
+
+
+async def send_utterance(
+    bot: Bot, conversation_id: str, pcm: bytes, inference_id: str, **options: Any
+) -> None:
+    """Send 100 ms chunks, the last of which is done unless ``done=False``, with a ``pause``."""
+    size = RATE // 10 * 2
+    for at in range(0, len(pcm), size):
+        last = at + size >= len(pcm) and options.get("done", True)
+        await bot.send(echo(conversation_id, pcm[at : at + size], inference_id, done=last))
+        await asyncio.sleep(options.get("pause", 0.0))

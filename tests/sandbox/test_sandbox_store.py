@@ -126,11 +126,11 @@ def test_a_deleted_conversation_is_unknown():
 
 def test_personas_are_the_ready_made_ones_the_given_ones_and_all_that_begin_with_p():
     store = Store(personas={"mine": "Ada", "p2": "Two"})
-    assert store.persona_name("mine") == "Ada"
-    assert store.persona_name("p2") == "Two"
-    assert store.persona_name("pipecat0") == "Pipecat"
-    assert store.persona_name("p3") == "Persona p3"
-    assert store.persona_name("q") is None
+    assert store.persona("mine").name == "Ada"
+    assert store.persona("p2").name == "Two"
+    assert store.persona("pipecat0").name == "Pipecat"
+    assert store.persona("p3").name == "Persona p3"
+    assert store.persona("q") is None
 
 
 def test_pages_have_the_newest_first():

@@ -15,7 +15,7 @@
 """
 
 from pipecat_tavus.sandbox.person import Note, SandboxPerson
-from pipecat_tavus.sandbox.replica import ReplicaSettings
+from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.server import TavusSandbox
 
 __all__ = ["Note", "ReplicaSettings", "SandboxPerson", "TavusSandbox"]

@@ -18,7 +18,7 @@ from pipecat_tavus.errors import TavusRoomError
 from pipecat_tavus.sandbox import pcm as pcm16
 from pipecat_tavus.sandbox.conversation import SandboxConversation
 from pipecat_tavus.sandbox.person import Note, SandboxPerson
-from pipecat_tavus.sandbox.replica import ReplicaSettings
+from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.server import TavusSandbox
 
 _GREETING_SECS = 10.0

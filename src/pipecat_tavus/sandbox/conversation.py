@@ -9,6 +9,8 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
+from pipecat_tavus.sandbox.personas import DEFAULT, Persona
+
 DEFAULT_ABSENT_TIMEOUT = 300
 
 
@@ -33,6 +35,10 @@ class SandboxConversation:
         joined_at: When the first participant but the replica joined, or None.
         left_at: When the last one left, or None while there is one.
         events: The webhooks' bodies, whether they were sent or not.
+        persona: What kind of persona it is.
+        interactions: What bots and people asked of Tavus and what is not heard when it is
+            obeyed: the messages ``respond``, the contexts and the sensitivities.
+        refusals: What they asked for and Tavus would refuse: the reasons.
     """
 
     id: str
@@ -51,6 +57,9 @@ class SandboxConversation:
     joined_at: float | None = None
     left_at: float | None = None
     events: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    persona: Persona = DEFAULT
+    interactions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    refusals: list[str] = field(default_factory=list[str])
 
     @property
     def callback_url(self) -> str | None:

@@ -8,6 +8,8 @@
 
 import io
 import wave
+from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,6 +40,40 @@ def frame_bytes(sample_rate: int) -> int:
         Bytes, an even number of at least 2.
     """
     return max(1, round(sample_rate * FRAME_SECS)) * 2
+
+
+def pieces(pcm: bytes, size: int) -> Iterator[bytes]:
+    """Cut audio up.
+
+    Args:
+        pcm: Mono PCM16.
+        size: How many bytes a piece has, an even number; the last may have less.
+
+    Returns:
+        The pieces.
+    """
+    return (pcm[at : at + size] for at in range(0, len(pcm), size))
+
+
+def tones(words: int, word_secs: float, sample_rate: int) -> bytes:
+    """A voice for who has none: a tone for each word, no sample of which is zero.
+
+    Args:
+        words: How many.
+        word_secs: How long each is.
+        sample_rate: In Hz.
+
+    Returns:
+        Mono PCM16.
+    """
+    ends = [round(n * word_secs * sample_rate) for n in range(words + 1)]
+    voice = np.empty(ends[-1], dtype="<i2")
+    for n, (begin, end) in enumerate(pairwise(ends)):
+        pitch = 220.0 * 2 ** ((0, 4, 7, 5)[n % 4] / 12)
+        wave_of = 8000 * np.sin(2 * np.pi * pitch / sample_rate * np.arange(end - begin))
+        voice[begin:end] = wave_of.astype("<i2")
+    voice[voice == 0] = 1
+    return voice.tobytes()
 
 
 def sounding(pcm: bytes) -> tuple[int, int]:

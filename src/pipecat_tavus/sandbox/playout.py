@@ -100,16 +100,19 @@ class PlayoutBuffer:
         """The sample rate of the next sample in Hz, or 0 where there is none."""
         return self._stretches[0].rate if self._stretches else 0
 
-    def push(self, pcm: bytes, rate: int, now: float) -> None:
+    def push(self, pcm: bytes, rate: int, now: float) -> float:
         """Take audio.
 
         Args:
             pcm: Mono PCM16.
             rate: Its sample rate in Hz.
             now: When it came.
+
+        Returns:
+            When its first sample is due.
         """
         if not pcm:
-            return
+            return now + self._delay
         follows = self._arrivals.follows(now)
         start = self._arrivals.book(now, len(pcm) / 2 / rate) + self._delay
         last = self._stretches[-1] if self._stretches else None
@@ -117,6 +120,7 @@ class PlayoutBuffer:
             last = _Stretch(start, rate)
             self._stretches.append(last)
         last.data += pcm
+        return start
 
     def pull(self, n: int) -> bytes:
         """Give the next audio.

@@ -4,43 +4,34 @@
 # SPDX-License-Identifier: BSD 2-Clause License
 #
 
-"""The simulated replica: it speaks in real time what the bot's track ``stream`` gives it."""
+"""The simulated replica: it speaks in real time what the bot gives it, and tells of it."""
 
 import asyncio
+import math
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from loguru import logger
 
+from pipecat_tavus.sandbox import interactions
 from pipecat_tavus.sandbox import pcm as pcm16
+from pipecat_tavus.sandbox.announcer import Announcer
 from pipecat_tavus.sandbox.conversation import SandboxConversation
-from pipecat_tavus.sandbox.playout import PlayoutBuffer
+from pipecat_tavus.sandbox.echo_voice import EchoVoice, RefusedChunk
+from pipecat_tavus.sandbox.interactions import RefusedMessage
+from pipecat_tavus.sandbox.narrator import Narrator
+from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.room_hub import Room
 from pipecat_tavus.sandbox.speech import SpeechEdge, SpeechMeter
+from pipecat_tavus.sandbox.track_voice import TrackVoice
+from pipecat_tavus.sandbox.voice import Happening, Sound
 
 TRACK = "stream"
-
-
-@dataclass(frozen=True)
-class ReplicaSettings:
-    """How the simulated replica behaves.
-
-    Parameters:
-        join_delay: Seconds from the conversation's creation to its joining.
-        rendering_delay: Seconds between the bot's audio and its own.
-        user_id: Its user id in the room; by default one that holds ``tavus-replica``, by
-            which it is recognised.
-        gap: Seconds without audio that end an utterance.
-    """
-
-    join_delay: float = 0.3
-    rendering_delay: float = 0.2
-    user_id: str | None = None
-    gap: float = 0.3
+TONES_RATE = 24000
+_USER_SILENCE_SECS = 0.3
 
 
 class Replica:
@@ -65,27 +56,38 @@ class Replica:
             on_joined: Called when it has joined.
         """
         self._conversation = conversation
+        self._persona = conversation.persona
         self._room = room
         self._settings = settings
-        self._next_seq = next_seq
         self._on_joined = on_joined
-        self._buffer = PlayoutBuffer(settings.rendering_delay)
-        self._speech = SpeechMeter(gap=settings.gap)
-        self._inference_id = ""
+        self._tells = Announcer(
+            conversation.id,
+            settings,
+            next_seq=next_seq,
+            clock=time.monotonic,
+            unix_clock=time.time,
+            send=self._send,
+        )
+        self._narrator = Narrator(self._tells, settings.transcripts, settings.word_secs)
+        self._track = TrackVoice(settings.rendering_delay, settings.gap, _new_id)
+        self._echo = EchoVoice(settings.rendering_delay)
         self._heard: dict[str, SpeechMeter] = {}
+        self._playable_at: float | None = None
         self._wake = asyncio.Event()
+        self._sleeps_until = math.inf
         self.id: str | None = None
 
     @property
     def speaking(self) -> bool:
         """Whether it speaks."""
-        return self._speech.speaking
+        return self._track.speaking or self._echo.speaking
 
     async def run(self) -> None:
         """Join after a while and speak, until cancelled or the room closes."""
         due = self._conversation.created_at + self._settings.join_delay
+        wait = None if math.isinf(due) else max(0.0, due - time.monotonic())
         with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, due - time.monotonic())):
+            async with asyncio.timeout(wait):
                 await self._room.closed()
         if not self._room.is_closed:
             self.join()
@@ -101,18 +103,26 @@ class Replica:
         """
         if self.id is not None:
             return
+        delay = self._settings.playable_delay
         user_id = self._settings.user_id or f"tavus-replica-{self._conversation.replica_id or 'r0'}"
         data = self._room.join(
-            self, name=self._conversation.persona_name, kind="replica", user_id=user_id
+            self,
+            name=self._conversation.persona_name,
+            kind="replica",
+            user_id=user_id,
+            playable=delay <= 0,
         )
         self.id = data["participants"]["local"]["id"]
-        self._say("system.replica_joined", message_type="system")
+        self._playable_at = time.monotonic() + delay if delay > 0 else None
+        self._tells.system("system.replica_joined")
         self._on_joined()
+        self._look_again()
 
     def leave(self) -> None:
         """Leave the room, dropping what is not yet said. Harmless when not in it."""
         if self.id is not None:
             self._drop()
+            self._tells.flush()
             id, self.id = self.id, None
             self._room.leave(id)
 
@@ -122,9 +132,18 @@ class Replica:
         Args:
             reason: The shutdown reason.
         """
-        self._drop()
-        self._say("system.shutdown", {"shutdown_reason": reason}, message_type="system")
-        self.leave()
+        if self.id is not None:
+            self._drop()
+            self._tells.system("system.shutdown", {"shutdown_reason": reason})
+            self.leave()
+
+    def says(self, *texts: str) -> None:
+        """Say what it is held to be saying in its next utterances.
+
+        Args:
+            *texts: One for each, behind those that are waiting.
+        """
+        self._narrator.expect(texts)
 
     def on_participant_joined(self, participant: Mapping[str, Any]) -> None:
         """Nothing follows for the replica."""
@@ -136,103 +155,124 @@ class Replica:
         """Somebody who was speaking no longer is."""
         meter = self._heard.pop(participant["id"], None)
         if meter:
-            self._tell_of("user", meter.stop(time.monotonic()))
+            self._tell_of_user(meter.stop(time.monotonic()))
 
     def on_app_message(self, message: Any, sender: str) -> None:
-        """Obey an interruption that is meant for this conversation."""
-        if not isinstance(message, Mapping):
-            return
-        told: Mapping[str, Any] = message  # pyright: ignore[reportUnknownVariableType]
-        if told.get("event_type") != "conversation.interrupt":
-            return
-        if told.get("conversation_id") in (None, self._conversation.id):
-            self._interrupt()
-        else:
-            logger.warning("The replica ignores an interruption of another conversation")
+        """Obey what is meant for Tavus, if Tavus would."""
+        now = time.monotonic()
+        try:
+            match interactions.read(message, self._conversation.id):
+                case None:
+                    return
+                case interactions.Interrupt():
+                    self._interrupt(now)
+                case interactions.EchoAudio() as chunk:
+                    self._take_echo(chunk, now)
+                case interactions.EchoText() as echo:
+                    self._take_text(echo, now)
+                case interactions.Respond(text=text):
+                    self._keep(message)
+                    self._tells.utterance("user", text)
+                    if self._persona.answers:
+                        self._say_text(_new_id(), f"You said: {text}", now)
+                case _:
+                    self._keep(message)
+        except (RefusedMessage, RefusedChunk) as e:
+            self._conversation.refusals.append(str(e))
+            logger.warning(f"The replica does not do as it is told: {e}")
+        self._look_again()
 
     def on_audio(self, sender: str, source: str, pcm: bytes, rate: int) -> None:
         """Take the bot's track, and listen to people."""
         if source == TRACK:
-            was_empty = self._buffer.due is None
-            self._buffer.push(pcm, rate, time.monotonic())
-            if was_empty:
-                self._wake.set()
+            if self._persona.delivery == "track":
+                self._track.push(pcm, rate, time.monotonic())
+                self._look_again()
         elif self._room.kind(sender) == "person":
-            meter = self._heard.setdefault(sender, SpeechMeter(silence=self._settings.gap))
-            self._tell_of("user", meter.push(time.monotonic(), pcm, rate))
+            meter = self._heard.setdefault(sender, SpeechMeter(silence=_USER_SILENCE_SECS))
+            self._tell_of_user(meter.push(time.monotonic(), pcm, rate))
+            self._look_again()
 
     def on_closed(self, reason: str) -> None:
         """Stop: there is nobody left to speak to."""
         self.id = None
         self._drop()
 
-    def _next_deadline(self) -> float | None:
-        deadlines = (self._buffer.due, self._speech.deadline)
-        return min((at for at in deadlines if at is not None), default=None)
+    def _take_echo(self, chunk: interactions.EchoAudio, now: float) -> None:
+        if self._persona.delivery != "echo":
+            raise RefusedMessage(
+                f"conversation.echo: {self._persona.name} takes no audio but its track {TRACK}"
+            )
+        self._echo.push(chunk.inference_id, chunk.pcm, chunk.sample_rate, now, done=chunk.done)
 
-    async def _sleep_until(self, deadline: float | None) -> None:
-        """Sleep until a time, or until there is something new where there is none."""
+    def _take_text(self, echo: interactions.EchoText, now: float) -> None:
+        if self._persona.delivery != "echo" and not self._persona.answers:
+            raise RefusedMessage(
+                f"conversation.echo: {self._persona.name} speaks nothing but its track {TRACK}"
+            )
+        self._say_text(echo.inference_id or _new_id(), echo.text, now, done=echo.done)
+
+    def _say_text(self, inference_id: str, text: str, now: float, *, done: bool = True) -> None:
+        pcm = pcm16.tones(len(text.split()), self._settings.word_secs, TONES_RATE)
+        self._echo.push(inference_id, pcm, TONES_RATE, now, done=done, text=text)
+
+    def _keep(self, message: Any) -> None:
+        self._conversation.interactions.append(cast(dict[str, Any], message))
+
+    def _next_deadline(self) -> float:
+        deadlines = (self._track.due, self._echo.due, self._tells.due, self._playable_at)
+        return min((at for at in deadlines if at is not None), default=math.inf)
+
+    def _look_again(self) -> None:
+        """Wake up where there is something to do before the time slept until."""
+        if self._next_deadline() < self._sleeps_until:
+            self._wake.set()
+
+    async def _sleep_until(self, deadline: float) -> None:
         self._wake.clear()
-        if deadline is not None and self._buffer.due is not None:
-            # Playing: an absolute schedule that nothing needs to wake up early from.
-            await asyncio.sleep(max(0.0, deadline - time.monotonic()))
-            return
-        wait = None if deadline is None else max(0.0, deadline - time.monotonic())
-        try:
+        self._sleeps_until = deadline
+        wait = None if math.isinf(deadline) else max(0.0, deadline - time.monotonic())
+        with suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
 
     def _step(self, now: float) -> None:
         """Play what is due and notice what has ended."""
-        due = self._buffer.due
-        while due is not None and due <= now:
-            rate = self._buffer.rate
-            pcm = self._buffer.pull(pcm16.frame_bytes(rate))
-            self._tell_of("replica", self._speech.push(due, pcm, rate))
-            if self.id is not None:
-                self._room.audio(self.id, "microphone", pcm, rate)
-            due = self._buffer.due
-        self._tell_of("replica", self._speech.poll(now))
+        if self._playable_at is not None and self._playable_at <= now and self.id is not None:
+            self._playable_at = None
+            self._room.become_playable(self.id)
+        self._happened(self._track.step(now))
+        self._happened(self._echo.step(now))
+        self._tells.step(now)
 
-    def _interrupt(self) -> None:
-        self._buffer.clear()
-        self._tell_of("replica", self._speech.stop(time.monotonic()))
+    def _interrupt(self, now: float) -> None:
+        self._happened([*self._track.interrupt(now), *self._echo.interrupt(now)])
 
     def _drop(self) -> None:
-        self._interrupt()
+        self._interrupt(time.monotonic())
         self._heard.clear()
         self._wake.set()
 
-    def _tell_of(self, role: str, edges: list[SpeechEdge]) -> None:
-        for edge in edges:
-            properties: dict[str, Any] | None = None
-            if edge.what == "stopped_speaking":
-                properties = {"duration": round(edge.duration, 3), "interrupted": edge.interrupted}
-            elif role == "replica":
-                self._inference_id = uuid.uuid4().hex
-            self._say(f"conversation.{role}.{edge.what}", properties, role=role)
+    def _happened(self, happenings: list[Happening]) -> None:
+        for happening in happenings:
+            self._narrator.tell(happening)
+            if isinstance(happening, Sound) and self.id is not None and self._playable_at is None:
+                self._room.audio(self.id, "microphone", happening.pcm, happening.rate)
 
-    def _say(
-        self,
-        event_type: str,
-        properties: Mapping[str, Any] | None = None,
-        *,
-        message_type: str = "conversation",
-        role: str = "",
-    ) -> None:
-        if self.id is None:
-            return
-        event: dict[str, Any] = {
-            "message_type": message_type,
-            "event_type": event_type,
-            "conversation_id": self._conversation.id,
-            "seq": self._next_seq(),
-            "timestamp": time.time(),
-        }
-        if role == "replica":
-            event["inference_id"] = self._inference_id
-        if properties is not None:
-            event["properties"] = dict(properties)
-        self._room.send(self.id, event)
+    def _send(self, event: Mapping[str, Any]) -> None:
+        if self.id is not None:
+            self._room.send(self.id, event)
+
+    def _tell_of_user(self, edges: list[SpeechEdge]) -> None:
+        for edge in edges:
+            self._tells.speaking("user", edge.what, _details(edge))
+
+
+def _details(edge: SpeechEdge) -> dict[str, Any]:
+    if edge.what == "started_speaking":
+        return {}
+    return {"duration": round(edge.duration, 3), "interrupted": edge.interrupted}
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

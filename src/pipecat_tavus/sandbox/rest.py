@@ -190,13 +190,13 @@ class Rest:
 
     async def _persona(self, request: web.Request, body: Any) -> Any:
         id = request.match_info["id"]
-        name = self._store.persona_name(id)
-        if name is None:
+        persona = self._store.persona(id)
+        if persona is None:
             raise RefusedCall(404, {"message": "Persona not found"})
         return {
             "persona_id": id,
-            "persona_name": name,
-            "pipeline_mode": "echo",
+            "persona_name": persona.name,
+            "pipeline_mode": persona.pipeline_mode,
             "default_replica_id": None,
             "layers": {},
         }

@@ -148,7 +148,13 @@ class Room:
         return self._close_reason
 
     def join(
-        self, seat: Seat, *, name: str, kind: Kind, user_id: str | None = None
+        self,
+        seat: Seat,
+        *,
+        name: str,
+        kind: Kind,
+        user_id: str | None = None,
+        playable: bool = True,
     ) -> dict[str, Any]:
         """Take a seat.
 
@@ -157,6 +163,7 @@ class Room:
             name: The participant's name.
             kind: What it is.
             user_id: Its user id; a new one by default.
+            playable: Whether what it sends can be played, or is still ``loading``.
 
         Returns:
             As Daily's join data: ``participants`` with the own one as ``local`` and everybody
@@ -171,6 +178,8 @@ class Room:
             raise TavusRoomJoinError("the meeting is full")
         id = str(uuid.uuid4())
         participant = _participant(id, name, user_id or str(uuid.uuid4()), kind)
+        if not playable:
+            _change(participant, "playable", "loading")
         others = {other: dict(data) for other, data in self.participants.items()}
         self.participants[id] = participant
         for told, _ in self._others(id):
@@ -213,6 +222,19 @@ class Room:
         if participant is None or track in participant["media"]["customAudio"]:
             return
         participant["media"]["customAudio"][track] = _media("playable")
+        for told, _ in self._others(participant_id):
+            told.on_participant_updated(participant)
+
+    def become_playable(self, participant_id: str) -> None:
+        """Tell everybody that what was ``loading`` can be played.
+
+        Args:
+            participant_id: Whose it is; somebody who is not in the room is ignored.
+        """
+        participant = self.participants.get(participant_id)
+        if participant is None:
+            return
+        _change(participant, "loading", "playable")
         for told, _ in self._others(participant_id):
             told.on_participant_updated(participant)
 
@@ -293,6 +315,13 @@ def _participant(id: str, name: str, user_id: str, kind: Kind) -> dict[str, Any]
             "customVideo": {},
         },
     }
+
+
+def _change(participant: dict[str, Any], before: str, after: str) -> None:
+    """Camera and microphone, where they are in one state, are in another."""
+    for name in ("camera", "microphone"):
+        if participant["media"][name]["state"] == before:
+            participant["media"][name] = _media(after)
 
 
 def _media(state: str) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from pipecat_tavus.sandbox.bot_seat import BotSeat
 from pipecat_tavus.sandbox.conversation import SandboxConversation
 from pipecat_tavus.sandbox.faults import Faults
 from pipecat_tavus.sandbox.person import SandboxPerson
-from pipecat_tavus.sandbox.replica import Replica, ReplicaSettings
+from pipecat_tavus.sandbox.replica import Replica
+from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.rest import PREFIX, RequestRecord, Rest
 from pipecat_tavus.sandbox.room_hub import Room
 from pipecat_tavus.sandbox.store import ROOM_DELETED, Store
@@ -57,7 +58,7 @@ class TavusSandbox:
         api_key: str = "sandbox",
         max_concurrent: int = 3,
         replica: ReplicaSettings | None = None,
-        personas: Mapping[str, str] | None = None,
+        personas: Mapping[str, str | Mapping[str, Any]] | None = None,
         reaction_time: float = 1.0,
         on_conversation: Callable[[SandboxConversation], Coroutine[Any, Any, None]] | None = None,
     ):
@@ -69,7 +70,9 @@ class TavusSandbox:
             api_key: The one key that is accepted.
             max_concurrent: How many conversations may be active at once.
             replica: How the replica behaves.
-            personas: Names of personas by id, besides Tavus's ready-made ones.
+            personas: Names of personas by id, or what Tavus stores of them
+                (``{"persona_name": ..., "pipeline_mode": "echo"}``), besides its
+                ready-made ones.
             reaction_time: Seconds until Tavus notices that the last participant left;
                 ``participant_left_timeout`` counts from then.
             on_conversation: Awaited in a task of its own for each new conversation.
@@ -255,6 +258,36 @@ class TavusSandbox:
             The replica.
         """
         return self._replicas[conversation_id]
+
+    def refusals(self, conversation_id: str) -> list[str]:
+        """What was asked of the replica that Tavus would refuse, so it was not done.
+
+        Args:
+            conversation_id: Of which conversation; it may have ended.
+
+        Returns:
+            The reasons, in their order.
+
+        Raises:
+            RefusedCall: There is none.
+        """
+        return list(self._store.get(conversation_id).refusals)
+
+    def interactions(self, conversation_id: str) -> list[dict[str, Any]]:
+        """What was asked of Tavus and cannot be heard when it is done.
+
+        Args:
+            conversation_id: Of which conversation; it may have ended.
+
+        Returns:
+            The messages ``conversation.respond``, ``conversation.append_llm_context``,
+            ``conversation.overwrite_llm_context`` and ``conversation.sensitivity`` that
+            were taken, in their order.
+
+        Raises:
+            RefusedCall: There is none.
+        """
+        return list(self._store.get(conversation_id).interactions)
 
     async def join_person(self, conversation_id: str, name: str = "User") -> SandboxPerson:
         """Let a scripted human join a conversation.

@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from pipecat_tavus.sandbox.conversation import SandboxConversation
+from pipecat_tavus.sandbox.personas import DEFAULT, READY_MADE, Persona, stored
 
 MAX_CALL_DURATION = 3600
 DEFAULT_LEFT_TIMEOUT = 0
-PERSONAS: Mapping[str, str] = {"pipecat-stream": "Pipecat Stream", "pipecat0": "Pipecat"}
-"""Tavus's ready-made personas for Pipecat: name by id."""
 
 END_HIT = "end_conversation_endpoint_hit"
 DURATION_REACHED = "max_call_duration reached"
@@ -54,26 +53,28 @@ class Store:
         self,
         *,
         max_concurrent: int = 3,
-        personas: Mapping[str, str] | None = None,
+        personas: Mapping[str, str | Mapping[str, Any]] | None = None,
         reaction_time: float = 1.0,
     ):
         """Initialize an account with no conversations.
 
         Args:
             max_concurrent: How many conversations may be active at once.
-            personas: Name by id, besides those of :data:`PERSONAS`.
+            personas: Name by id, or what is stored of it (``persona_name`` and
+                ``pipeline_mode``), besides Tavus's ready-made ones.
             reaction_time: Seconds until Tavus notices that the last participant left.
         """
         self.max_concurrent = max_concurrent
         self.reaction_time = reaction_time
         self.conversations: dict[str, SandboxConversation] = {}
-        self._personas = {**PERSONAS, **(personas or {})}
+        own = {id: stored(id, record) for id, record in (personas or {}).items()}
+        self._personas = {**READY_MADE, **own}
 
-    def persona_name(self, persona_id: str) -> str | None:
-        """The name of a persona, or None where it does not exist."""
+    def persona(self, persona_id: str) -> Persona | None:
+        """A persona, or None where it does not exist: any id that begins with ``p`` does."""
         if persona_id in self._personas:
             return self._personas[persona_id]
-        return f"Persona {persona_id}" if persona_id.startswith("p") else None
+        return stored(persona_id, {}) if persona_id.startswith("p") else None
 
     def replica_exists(self, replica_id: str) -> bool:
         """Whether a replica can be looked up: its id begins with ``r``, or ``f`` for face."""
@@ -98,8 +99,8 @@ class Store:
         replica_id = _text(options, "replica_id", "face_id")
         if not persona_id and not replica_id:
             raise _invalid("Either persona_id or replica_id is required")
-        name = self.persona_name(persona_id) if persona_id else "Default Persona"
-        if name is None:
+        persona = self.persona(persona_id) if persona_id else DEFAULT
+        if persona is None:
             raise _invalid("Invalid persona_id")
         test_mode = options.get("test_mode") is True
         active = sum(c.status == "active" for c in self.conversations.values())
@@ -112,7 +113,8 @@ class Store:
             name=_text(options, "conversation_name") or f"New Conversation {id[-6:]}",
             body=options,
             persona_id=persona_id,
-            persona_name=name,
+            persona_name=persona.name,
+            persona=persona,
             replica_id=replica_id,
             created_at=now,
             token=_token() if options.get("require_auth") is True else None,
