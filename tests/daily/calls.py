@@ -73,11 +73,11 @@ class Recorder(FrameProcessor):
         return next(seen.at for seen in self.seen if isinstance(seen.what, kind))
 
 
-@dataclass
 # Pipecat's 2 s of silence behind the end would only take time, and mostly there is no replica.
 QUICK = {"audio_out_end_silence_secs": 0, "replica_timeout": 0}
 
 
+@dataclass
 class Call:
     """A bot whose transport is `TavusTransport`, in the room of the first conversation."""
 
