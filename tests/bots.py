@@ -61,12 +61,16 @@ class Bot:
         policy: What the worker does with an unusable processor.
         params: The pipeline's parameters.
         use: Which of ``input`` and ``output`` the pipeline has.
+        before: Processors before the output.
+        after: Processors behind it.
     """
 
     transport: object
     policy: ProcessorUnusablePolicy = ProcessorUnusablePolicy.END
     params: PipelineParams = field(default_factory=PipelineParams)
     use: tuple[str, ...] = ("input", "output")
+    before: list[FrameProcessor] = field(default_factory=list)
+    after: list[FrameProcessor] = field(default_factory=list)
 
     def __post_init__(self):
         self.events: list[tuple[float, str, tuple]] = []
@@ -79,7 +83,16 @@ class Bot:
             name: [getattr(self.transport, name)()] for name in self.use
         }
         self.worker = PipelineWorker(
-            Pipeline([*ends["input"], self.heard, *ends["output"], self.spoken]),
+            Pipeline(
+                [
+                    *ends["input"],
+                    self.heard,
+                    *self.before,
+                    *ends["output"],
+                    self.spoken,
+                    *self.after,
+                ]
+            ),
             params=self.params,
             processor_unusable_policy=self.policy,
             enable_rtvi=False,

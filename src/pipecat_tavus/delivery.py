@@ -6,10 +6,14 @@
 
 """How the bot's speech gets to the replica: what both ways have in common."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from pipecat.frames.frames import OutputAudioRawFrame
+
+Taken = Callable[[OutputAudioRawFrame], None]
+"""Told of audio when it was handed over."""
 
 
 @dataclass
@@ -17,45 +21,31 @@ class Flight:
     """Audio that is being written.
 
     Parameters:
-        frame: Its frame, whose own audio may be a part of it.
+        frame: Its frame, whose own audio may be a part of it meanwhile.
         audio: All of it, PCM16.
-        number: How many interruptions there were before.
-        start: When it was handed over, in hand-over time, or None before.
+        handed: How many bytes of it were handed over.
     """
 
     frame: OutputAudioRawFrame
     audio: bytes
-    number: int = 0
-    start: float | None = None
+    handed: int = 0
 
-    def heard(self, unplayed: float) -> OutputAudioRawFrame | None:
-        """The part that was heard.
-
-        Args:
-            unplayed: From when on audio was not heard, in hand-over time.
-
-        Returns:
-            A frame with it, or None where nothing was.
-        """
-        return head(self.frame, self.audio, unplayed - (self.start or unplayed))
+    def part(self) -> OutputAudioRawFrame:
+        """What was handed over, as a frame of its own."""
+        return copy_audio(self.frame, self.audio[: self.handed])
 
 
-def head(frame: OutputAudioRawFrame, audio: bytes, secs: float) -> OutputAudioRawFrame | None:
-    """The first part of a frame's audio.
+def copy_audio(frame: OutputAudioRawFrame, audio: bytes) -> OutputAudioRawFrame:
+    """A frame of the same type, with other audio.
 
     Args:
         frame: The frame.
-        audio: All of its audio, PCM16.
-        secs: How much of it.
+        audio: The audio, PCM16.
 
     Returns:
-        A frame of the same type, or None where nothing is left.
+        The copy.
     """
-    samples = int(max(0.0, secs) * frame.sample_rate)
-    part = audio[: samples * frame.num_channels * 2]
-    if not part:
-        return None
-    return type(frame)(part, sample_rate=frame.sample_rate, num_channels=frame.num_channels)
+    return type(frame)(audio, sample_rate=frame.sample_rate, num_channels=frame.num_channels)
 
 
 class Delivery(Protocol):
@@ -76,7 +66,8 @@ class Delivery(Protocol):
             frame: The audio, on the frame's destination.
 
         Returns:
-            Whether it was taken, and not interrupted.
+            Whether the frame is to be pushed on. Speech is not: it is taken, and told when
+            it is heard.
         """
         ...
 
@@ -84,11 +75,11 @@ class Delivery(Protocol):
         """What was being said is complete."""
         ...
 
-    def interrupt(self) -> Flight | None:
+    def interrupt(self) -> OutputAudioRawFrame | None:
         """Hand nothing more over of what is being written.
 
         Returns:
-            What is being written, or None.
+            As much of it as was handed over, or None.
         """
         ...
 

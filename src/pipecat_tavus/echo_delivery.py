@@ -16,7 +16,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 
 from pipecat_tavus import interactions
 from pipecat_tavus.client import TavusTransportClient
-from pipecat_tavus.delivery import Flight
+from pipecat_tavus.delivery import Flight, Taken
 from pipecat_tavus.errors import TavusRoomSendError
 from pipecat_tavus.outages import Outages
 from pipecat_tavus.params import TavusParams
@@ -36,6 +36,7 @@ class EchoDelivery:
         client: TavusTransportClient,
         outages: Outages,
         speech: Speech,
+        taken: Taken,
         params: TavusParams,
         processor: FrameProcessor,
     ):
@@ -45,17 +46,19 @@ class EchoDelivery:
             client: The room.
             outages: Who is told of failures.
             speech: The speech, as it is handed over.
+            taken: Told of speech that was handed over.
             params: The chunk's length and the lead.
             processor: Whose tasks it runs.
         """
         self._client = client
         self._outages = outages
         self._speech = speech
+        self._taken = taken
         self._lead = params.echo_lead_secs
         self._chunk_ms = params.echo_chunk_ms
         self._processor = processor
         # For audio with a destination of its own.
-        self._tracks = TrackDelivery(client, outages, speech, params.audio_out_auto_silence)
+        self._tracks = TrackDelivery(client, outages, speech, taken, params.audio_out_auto_silence)
         self._utterance: Utterance | None = None
         self._flight: Flight | None = None
         self._written_at = 0.0
@@ -71,23 +74,26 @@ class EchoDelivery:
             frame: The audio.
 
         Returns:
-            Whether the room took it, and it was not interrupted.
+            Whether the frame is to be pushed on, as audio for a track is.
         """
         if frame.transport_destination is not None:
             return await self._tracks.write(frame)
         if self._utterance is None and frame.audio.count(0) == len(frame.audio):
             # Silence between utterances, such as at the end, is nothing to say.
-            return True
+            return False
         utterance = self._utterance = self._utterance or self._begin(frame.sample_rate)
-        now = self._written_at = time.monotonic()
-        start = self._speech.hand_over(now, len(frame.audio) / 2 / frame.sample_rate, utterance.id)
-        flight = self._flight = Flight(frame, frame.audio, start=start)
+        self._written_at = time.monotonic()
+        self._speech.hand_over(self._written_at, frame.audio, frame.sample_rate, utterance.id)
+        flight = self._flight = Flight(frame, frame.audio, len(frame.audio))
         for chunk in utterance.feed(frame.audio):
             await self._wait_for_lead(utterance)
             if utterance is not self._utterance or not await self._send(utterance, chunk):
                 return False
-        await self._wait_for_lead(utterance)
-        return flight is self._flight
+        if flight is self._flight:
+            self._flight = None
+            self._taken(frame)
+            await self._wait_for_lead(utterance)
+        return False
 
     async def finish(self) -> None:
         """End the utterance, whose last chunk says so."""
@@ -96,16 +102,16 @@ class EchoDelivery:
         if utterance:
             await self._send(utterance, utterance.end(), done=True)
 
-    def interrupt(self) -> Flight | None:
+    def interrupt(self) -> OutputAudioRawFrame | None:
         """Send nothing more of the utterance, not even its end.
 
         Returns:
-            What is being written, or None.
+            As much of what is being written as was handed over, or None.
         """
         flight, self._flight = self._flight, None
         self._utterance = None
         self._tracks.interrupt()
-        return flight
+        return flight.part() if flight else None
 
     async def close(self) -> None:
         """Release everything."""

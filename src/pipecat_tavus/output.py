@@ -64,7 +64,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         self._client = client
         self._params = params
         self._outages = Outages(client)
-        speech = Speech(follows_replica=params.replica_speaking_events)
+        speech = self._speech = Speech(follows_replica=params.replica_speaking_events)
         self._presenter = Presenter(
             speech,
             super().push_frame,
@@ -72,9 +72,15 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             self._on_replica_speech,
         )
         self._delivery: Delivery = (
-            EchoDelivery(client, self._outages, speech, params, self)
+            EchoDelivery(client, self._outages, speech, self._presenter.take, params, self)
             if client.audio_delivery == "echo"
-            else TrackDelivery(client, self._outages, speech, params.audio_out_auto_silence)
+            else TrackDelivery(
+                client,
+                self._outages,
+                speech,
+                self._presenter.take,
+                params.audio_out_auto_silence,
+            )
         )
         self._presenting: asyncio.Task[None] | None = None
         self._interrupting: set[asyncio.Task[None]] = set()
@@ -222,7 +228,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             frame: The audio.
 
         Returns:
-            Whether the room took it. It returns as fast as more is to be handed over.
+            Whether Pipecat is to push the frame on. Speech is pushed when it is heard.
         """
         if self._dropping and frame.interruptible:
             return False
@@ -236,7 +242,8 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         self._interrupting.add(task)
         task.add_done_callback(self._interrupting.discard)
         self._tail_held = False
-        flight = self._delivery.interrupt()
+        if part := self._delivery.interrupt():
+            self._presenter.take(part)
         # Until the base class has emptied its queue, what comes out of it is not said.
         self._dropping = True
         try:
@@ -244,8 +251,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             await super().process_frame(frame, direction)
         finally:
             self._dropping = False
-        heard = flight.heard(cut.unplayed) if flight else None
-        await self._presenter.interrupted(cut, heard)
+        await self._presenter.interrupted(cut)
 
     async def _interrupt(self) -> None:
         try:
@@ -269,6 +275,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
                 )
                 logger.warning(str(error))
                 await self._client.report(error)
+        self._speech.has_replica = self._client.replica_ready
 
     def _on_replica_speech(self, secs: float) -> None:
         if self.metrics_enabled:

@@ -28,7 +28,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 
-from pipecat_tavus.delivery import head
+from pipecat_tavus.delivery import copy_audio
 from pipecat_tavus.events import (
     StartedSpeakingEvent,
     StoppedSpeakingEvent,
@@ -113,9 +113,7 @@ class Presenter:
             direction: Where it goes.
         """
         now, moment = time.monotonic(), Moment(frame, direction)
-        if isinstance(frame, OutputAudioRawFrame):
-            self._playout.put(now, moment, secs=frame.num_frames / frame.sample_rate)
-        elif frame.pts and not isinstance(frame, TTSStoppedFrame):
+        if frame.pts and not isinstance(frame, TTSStoppedFrame):
             # It comes at its time at the earliest, and late behind speech that was held.
             self._playout.put_timed(moment, now + (frame.pts - self._clock()) / 1e9)
         else:
@@ -128,6 +126,16 @@ class Presenter:
         await self._release()
         if self._playout:
             self._changed.set()
+
+    def take(self, frame: OutputAudioRawFrame) -> None:
+        """Push speech that was handed over when it was heard.
+
+        Args:
+            frame: The speech.
+        """
+        secs = frame.num_frames / frame.sample_rate
+        self._playout.put(time.monotonic(), Moment(frame, _DOWN), secs=secs)
+        self._changed.set()
 
     async def run(self) -> None:
         """Push what waits, until cancelled."""
@@ -181,7 +189,7 @@ class Presenter:
             event: What Tavus says.
         """
         if event.role == "replica":
-            self._spoken.heard(event.content_index or 0, event.speech)
+            self._spoken.heard(event.speech)
 
     async def interrupt(self) -> Cut[Moment]:
         """Forget what the person will not hear, and tell what was heard until now.
@@ -196,16 +204,14 @@ class Presenter:
         self._spoken.clear()
         return cut
 
-    async def interrupted(self, cut: Cut[Moment], flying: OutputAudioRawFrame | None) -> None:
+    async def interrupted(self, cut: Cut[Moment]) -> None:
         """The interruption went its way: what comes behind it.
 
         Args:
             cut: What :meth:`interrupt` left.
-            flying: Audio that was being handed over, as far as it was heard.
         """
-        for heard in (_heard(cut), flying):
-            if heard:
-                await self._push(heard, _DOWN)
+        if heard := _heard(cut):
+            await self._push(heard, _DOWN)
         for frame, direction in cut.dropped:
             # The end of speech that had begun is true now.
             if isinstance(frame, BotStoppedSpeakingFrame) or not frame.interruptible:
@@ -263,4 +269,5 @@ def _heard(cut: Cut[Moment]) -> OutputAudioRawFrame | None:
         return None
     (frame, _), secs = cut.partial
     assert isinstance(frame, OutputAudioRawFrame)
-    return head(frame, frame.audio, secs)
+    audio = frame.audio[: int(secs * frame.sample_rate) * frame.num_channels * 2]
+    return copy_audio(frame, audio) if audio else None

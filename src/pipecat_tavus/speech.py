@@ -41,11 +41,13 @@ class Stretch:
         id: The inference id, where it was handed over with one.
         start: When it was handed over, or None where that is still to come.
         end: Where its audio ends, if it is played from ``start`` on.
+        sound: Where its first sound is, from which on the replica speaks.
         shift: How much later than that the person hears it, or None while unknown.
         follows: The stretch that it continues, whose shift it has.
         confirmed: Whether the replica said that it speaks it.
         started_at: When the replica said that it starts.
         stopped_at: When the replica said that it stopped.
+        paused: Whether the replica stopped long before the end, as it does at a silence.
         continued: Whether more follows without a pause, so that the replica says no stop.
     """
 
@@ -53,11 +55,13 @@ class Stretch:
     id: str | None = None
     start: float | None = None
     end: float = 0.0
+    sound: float | None = None
     shift: float | None = None
     follows: "Stretch | None" = None
     confirmed: bool = False
     started_at: float | None = None
     stopped_at: float | None = None
+    paused: bool = False
     continued: bool = False
 
     def heard_after(self) -> float | None:
@@ -79,9 +83,9 @@ class Stretch:
         Returns:
             The time.
         """
-        if self.start is None:
-            return self.opened + _UNBEGUN
         shift = self.heard_after()
+        if self.start is None:
+            return self.opened + (_UNBEGUN if shift is None else shift)
         if shift is None:
             return float("inf")
         due = max(at, self.start) + shift
@@ -90,12 +94,16 @@ class Stretch:
     @property
     def patience(self) -> float:
         """How many seconds the replica may take to say that it stopped."""
-        stops = self.is_confirmed() and self.stopped_at is None and not self.continued
-        return _PATIENCE if stops else 0.0
+        told = self.stopped_at is not None or self.paused or self.continued
+        return _PATIENCE if self.is_confirmed() and not told else 0.0
 
 
 class Speech:
-    """All stretches of speech that somebody may still hear."""
+    """All stretches of speech that somebody may still hear.
+
+    Parameters:
+        has_replica: Whether there is a replica, whose word is waited for.
+    """
 
     def __init__(self, *, follows_replica: bool = True):
         """Initialize it with nothing said.
@@ -104,6 +112,7 @@ class Speech:
             follows_replica: Whether the replica's own speaking events count; otherwise speech
                 counts as heard when it was handed over, in real time.
         """
+        self.has_replica = True
         self._follows = follows_replica
         # How long the replica took the last time, and whether it never says anything.
         self._lag: float | None = None if follows_replica else 0.0
@@ -140,37 +149,40 @@ class Speech:
             last = Stretch(now)
             self._stretches.append(last)
         last.opened = now
+        last.shift = 0.0 if self._silent or not self.has_replica else None
         return last
 
-    def hand_over(self, now: float, secs: float, id: str | None = None) -> float:
+    def hand_over(self, now: float, pcm: bytes, rate: int, id: str | None = None) -> float:
         """Audio is handed over.
 
         Args:
             now: The time.
-            secs: How long it is.
+            pcm: Mono PCM16.
+            rate: Its sample rate in Hz.
             id: Its inference id, where the replica is told of one.
 
         Returns:
             Its beginning in hand-over time: now, or the end of the audio before.
         """
-        last = self.last
-        if last is None or last.start is not None:
-            if last and last.id == id and last.stopped_at is None and now - last.end <= _PAUSE:
-                start = last.end if now - last.end <= _JITTER else now
-                last.end = start + secs
-                return start
-            last = self.pending(now)
-        return self._begin(last, now, secs, id)
+        stretch = self.last
+        if stretch and stretch.start is not None and self._goes_on(stretch, now, id):
+            start = stretch.end if now - stretch.end <= _JITTER else now
+        else:
+            stretch = self.pending(now)
+            start = self._begin(stretch, now, id)
+        stretch.end = start + len(pcm) / 2 / rate
+        if stretch.sound is None and (sound := pcm.lstrip(b"\0")):
+            stretch.sound = start + (len(pcm) - len(sound)) // 2 / rate
+        return start
 
-    def _begin(self, stretch: Stretch, now: float, secs: float, id: str | None) -> float:
+    def _goes_on(self, stretch: Stretch, now: float, id: str | None) -> bool:
+        return stretch.id == id and stretch.stopped_at is None and now - stretch.end <= _PAUSE
+
+    def _begin(self, stretch: Stretch, now: float, id: str | None) -> float:
         before = self._stretches[-2] if len(self._stretches) > 1 else None
         stretch.start = max(now, before.end) if before else now
-        stretch.end, stretch.id = stretch.start + secs, id
-        if self._silent:
-            stretch.shift = 0.0
-        elif (
-            before and before.id == id and before.stopped_at is None and now - before.end <= _PAUSE
-        ):
+        stretch.id = id
+        if stretch.shift is None and before and self._goes_on(before, now, id):
             before.continued = True
             if before.is_confirmed():
                 stretch.shift, stretch.confirmed = before.heard_after(), True
@@ -199,7 +211,8 @@ class Speech:
                 # Its own start was lost.
                 earlier.confirmed, earlier.shift = True, earlier.shift or 0.0
         self._silent = False
-        stretch.shift = self._lag = max(0.0, now - stretch.start)
+        sound = stretch.start if stretch.sound is None else stretch.sound
+        stretch.shift = self._lag = max(0.0, now - sound)
         stretch.confirmed, stretch.follows, stretch.started_at = True, None, now
         return stretch.shift
 
@@ -215,9 +228,9 @@ class Speech:
             shift = stretch.heard_after() if stretch.is_confirmed() else None
             if shift is None or stretch.start is None or (named and stretch.id != id):
                 continue
-            # Otherwise it took a breath, between two pieces of audio.
-            if stretch.start <= now - shift and stretch.end - _PATIENCE <= now - shift:
-                stretch.stopped_at = stretch.stopped_at or now
+            if stretch.start + shift <= now and stretch.stopped_at is None:
+                stretch.paused = stretch.end + shift > now + _PATIENCE
+                stretch.stopped_at = None if stretch.paused else now
 
     def settle(self, now: float) -> None:
         """Wait no longer for what the replica should have said by now.

@@ -22,7 +22,7 @@ class SpokenWords:
     def __init__(self):
         """Initialize it with nothing said."""
         self._released = 0
-        self._parts: dict[int, str] = {}
+        self._parts: list[str] = []
 
     def released(self, text: str) -> None:
         """Text went to the context.
@@ -32,18 +32,21 @@ class SpokenWords:
         """
         self._released += len(_WORD.findall(text))
 
-    def heard(self, part: int, speech: str) -> None:
+    def heard(self, speech: str) -> None:
         """The replica has spoken so far.
 
         Args:
-            part: Its ``content_index``.
-            speech: All that it has spoken of this part.
+            speech: All that it has spoken, or all since a part that it told of before.
         """
-        self._parts[part] = speech
+        last = self._parts[-1] if self._parts else ""
+        if speech.startswith(last):
+            self._parts[-1:] = [speech]
+        elif not last.startswith(speech):
+            self._parts.append(speech)
 
     def rest(self) -> str:
         """What was spoken and is not in the context yet, or an empty text."""
-        text = " ".join(self._parts[part].strip() for part in sorted(self._parts))
+        text = " ".join(part.strip() for part in self._parts)
         words = list(_WORD.finditer(text))
         if len(words) <= self._released:
             return ""

@@ -11,7 +11,7 @@ import time
 from pipecat.frames.frames import OutputAudioRawFrame
 
 from pipecat_tavus.client import TavusTransportClient
-from pipecat_tavus.delivery import Flight
+from pipecat_tavus.delivery import Flight, Taken
 from pipecat_tavus.errors import TavusError, TavusRoomSendError
 from pipecat_tavus.outages import Outages
 from pipecat_tavus.speech import Speech
@@ -27,7 +27,12 @@ class TrackDelivery:
     """Speech on a custom audio track, paced by the room."""
 
     def __init__(
-        self, client: TavusTransportClient, outages: Outages, speech: Speech, silence: bool
+        self,
+        client: TavusTransportClient,
+        outages: Outages,
+        speech: Speech,
+        taken: Taken,
+        silence: bool,
     ):
         """Initialize the delivery.
 
@@ -35,11 +40,13 @@ class TrackDelivery:
             client: The room.
             outages: Who is told of failures.
             speech: The speech, as it is handed over.
+            taken: Told of speech that was handed over.
             silence: Whether the track is silent, rather than waiting, between writes.
         """
         self._client = client
         self._outages = outages
         self._speech = speech
+        self._taken = taken
         self._silence = silence
         self._interruptions = 0
         self._flight: Flight | None = None
@@ -52,54 +59,65 @@ class TrackDelivery:
         """Play audio on its track, piece by piece; returns when it has been played.
 
         Args:
-            frame: The audio; cut to what was taken.
+            frame: The audio; cut to what was played.
 
         Returns:
-            Whether the room took it, and it was not interrupted.
+            Whether the frame is to be pushed on, as audio for another track is.
         """
         audio, destination = frame.audio, frame.transport_destination
-        bytes_10ms = frame.sample_rate // 100 * frame.num_channels * 2
-        piece = bytes_10ms * _PIECE_10MS
-        flight = Flight(frame, audio, self._interruptions)
+        flight = Flight(frame, audio)
         if destination is None:
             self._flight = flight
-        frame.transport_destination = destination or STREAM_TRACK
-        written = 0
         try:
-            # One frame serves all its pieces: making frames is what costs here.
-            while written < len(audio) and not self._interrupted(flight):
-                frame.audio = audio[written : written + piece]
-                if destination is None:
-                    secs = len(frame.audio) / bytes_10ms / 100
-                    start = self._speech.hand_over(time.monotonic(), secs)
-                    flight.start = start if flight.start is None else flight.start
-                if not await self._write(frame):
-                    break
-                written += piece
+            played = await self._play(flight, destination)
         finally:
             # Downstream it is the bot's speech, on no track in particular.
             frame.transport_destination = destination
-            frame.audio = audio[:written]
-        return written > 0 and not self._interrupted(flight)
+        frame.audio = audio[:played]
+        if destination is not None:
+            return played > 0
+        if flight is self._flight:
+            self._flight = None
+            if played:
+                self._taken(frame)
+        return False
+
+    async def _play(self, flight: Flight, destination: str | None) -> int:
+        frame, number = flight.frame, self._interruptions
+        piece = frame.sample_rate // 100 * _PIECE_10MS * frame.num_channels * 2
+        frame.transport_destination = destination or STREAM_TRACK
+        played = 0
+        # One frame serves all its pieces: making frames is what costs here.
+        while played < len(flight.audio):
+            if number != self._interruptions and frame.interruptible:
+                break
+            frame.audio = flight.audio[played : played + piece]
+            if destination is None:
+                samples_per_sec = frame.sample_rate * frame.num_channels
+                self._speech.hand_over(time.monotonic(), frame.audio, samples_per_sec)
+                flight.handed += len(frame.audio)
+            if not await self._write(frame):
+                break
+            played += piece
+        return played
 
     async def finish(self) -> None:
         """A track has no ends."""
 
-    def interrupt(self) -> Flight | None:
+    def interrupt(self) -> OutputAudioRawFrame | None:
         """Play nothing more of what is being written.
 
         Returns:
-            What is being written, or None.
+            As much of it as was handed over, or None.
         """
         self._interruptions += 1
+        if self._flight is None or not self._flight.frame.interruptible:
+            return None
         flight, self._flight = self._flight, None
-        return flight if flight and self._interrupted(flight) else None
+        return flight.part()
 
     async def close(self) -> None:
         """A track is closed with the room."""
-
-    def _interrupted(self, flight: Flight) -> bool:
-        return flight.number != self._interruptions and flight.frame.interruptible
 
     async def _write(self, frame: OutputAudioRawFrame) -> bool:
         try:

@@ -1,0 +1,116 @@
+"""An interruption: what is thrown away, what was said, and what is told of it."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+
+import pytest
+from bots import tone
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    InterruptionFrame,
+    OutputAudioRawFrame,
+    TTSAudioRawFrame,
+    TTSSpeakFrame,
+)
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
+from pipecat.services.settings import TTSSettings
+from pipecat.services.tts_service import TTSService
+
+from pipeline.speech import both_deliveries, scene
+
+RATE = 24000
+WORD = 0.3
+"""Seconds that a word takes."""
+TEXT = "one two three four five six seven eight nine ten"
+
+
+class Speaker(TTSService):
+    """Speaks each word for `WORD` seconds, all at once, with the words' times or without."""
+
+    def __init__(self, *, timed: bool):
+        super().__init__(
+            sample_rate=RATE,
+            push_text_frames=not timed,
+            push_start_frame=True,
+            push_stop_frames=True,
+            settings=TTSSettings(model=None, voice=None, language=None),
+        )
+        self._timed = timed
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        words = text.split()
+        if self._timed:
+            times = [(word, n * WORD) for n, word in enumerate(words)]
+            await self.add_word_timestamps(times, context_id)
+        for n in range(len(words)):
+            yield TTSAudioRawFrame(tone(WORD, RATE, seed=n + 1), RATE, 1, context_id=context_id)
+
+
+def said(context: LLMContext) -> list[str]:
+    return [m["content"] for m in context.messages if m["role"] == "assistant"]
+
+
+@both_deliveries
+async def test_the_pipeline_is_told_at_once_and_the_person_hears_no_more(monkeypatch, delivery):
+    async with scene(monkeypatch, delivery) as it:
+        await it.bot.say(tone(5, RATE), RATE)
+        await it.speaks()
+        await asyncio.sleep(1)
+        await it.bot.worker.queue_frame(InterruptionFrame())
+        await it.until(lambda: it.heard("stopped_speaking"))
+        [started], [stopped] = it.told(BotStartedSpeakingFrame), it.told(BotStoppedSpeakingFrame)
+        [stop] = it.heard("stopped_speaking")
+        assert abs(stopped - stop) < 0.1
+        print(delivery, stop - stopped, len(it.bot.written()) / 2 / RATE - (stop - started))
+        assert abs(len(it.bot.written()) / 2 / RATE - (stop - started)) < 0.1
+        assert len(it.messages("conversation.interrupt")) == 1
+        await asyncio.sleep(0.5)
+        assert it.heard("started_speaking") == [pytest.approx(started, abs=0.1)]
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.5, 2.0, float("inf")])
+async def test_no_more_than_the_lead_is_handed_over_beyond_real_time(monkeypatch, lead):
+    async with scene(monkeypatch, "echo", params={"echo_lead_secs": lead}) as it:
+        begun = time.monotonic()
+        await it.bot.say(tone(4, RATE), RATE)
+        await it.until(lambda: it.messages("conversation.echo"))
+        await asyncio.sleep(1)
+        await it.bot.worker.queue_frame(InterruptionFrame())
+        await it.until(lambda: it.messages("conversation.interrupt"))
+        elapsed = time.monotonic() - begun
+        chunks = it.messages("conversation.echo")
+        handed = len(chunks) * 0.1
+        assert handed <= min(4.0, elapsed + lead) + 0.11
+        assert handed >= min(3.5, 0.5 + lead)
+        await asyncio.sleep(0.3)
+        assert it.messages("conversation.echo") == chunks
+        assert not any(c["properties"]["done"] for c in chunks[:-1])
+
+
+@both_deliveries
+@pytest.mark.parametrize("timed", [True, False], ids=["word times", "streaming utterances"])
+async def test_the_context_holds_the_words_that_were_spoken(monkeypatch, delivery, timed):
+    context = LLMContext()
+    pair = LLMContextAggregatorPair(context)
+    replica = {} if timed else {"transcript": TEXT, "word_secs": WORD}
+    async with scene(
+        monkeypatch,
+        delivery,
+        replica=replica,
+        before=[Speaker(timed=timed)],
+        after=[pair.assistant()],
+    ) as it:
+        await it.bot.worker.queue_frame(TTSSpeakFrame(TEXT, append_to_context=True))
+        await it.speaks()
+        await asyncio.sleep(1.35)
+        await it.bot.worker.queue_frame(InterruptionFrame())
+        await it.until(lambda: said(context))
+        [stop] = it.heard("stopped_speaking") or [it.person.recording()[2][1]]
+        print(delivery, timed, said(context), it.told(BotStartedSpeakingFrame), stop)
+        heard = len(it.bot.written()) / 2 / RATE / WORD
+        assert said(context) == [" ".join(TEXT.split()[: len(said(context)[0].split())])]
+        assert heard - 1.3 <= len(said(context)[0].split()) <= heard + 1.3
