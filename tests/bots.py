@@ -26,6 +26,12 @@ EVENTS = (
     "on_client_connected",
     "on_client_disconnected",
     "on_app_message",
+    "on_event",
+    "on_replica_started_speaking",
+    "on_replica_stopped_speaking",
+    "on_utterance",
+    "on_tool_call",
+    "on_shutdown",
     "on_error",
 )
 
@@ -61,12 +67,14 @@ class Bot:
         policy: What the worker does with an unusable processor.
         params: The pipeline's parameters.
         use: Which of ``input`` and ``output`` the pipeline has.
+        rtvi: Whether the pipeline has Pipecat's RTVI processor.
     """
 
     transport: object
     policy: ProcessorUnusablePolicy = ProcessorUnusablePolicy.END
     params: PipelineParams = field(default_factory=PipelineParams)
     use: tuple[str, ...] = ("input", "output")
+    rtvi: bool = False
 
     def __post_init__(self):
         self.events: list[tuple[float, str, tuple]] = []
@@ -82,7 +90,7 @@ class Bot:
             Pipeline([*ends["input"], self.heard, *ends["output"], self.spoken]),
             params=self.params,
             processor_unusable_policy=self.policy,
-            enable_rtvi=False,
+            enable_rtvi=self.rtvi,
             idle_timeout_secs=None,
         )
         self.worker.add_event_handler("on_pipeline_error", self._on_error)
