@@ -26,6 +26,7 @@ from pipecat_tavus import (
     StartedSpeakingEvent,
     StoppedSpeakingEvent,
     StreamingUtteranceEvent,
+    TavusCallbacks,
     TavusConfigError,
     TavusEventFrame,
     TavusRoomSendError,
@@ -34,6 +35,7 @@ from pipecat_tavus import (
     UnknownEvent,
     UtteranceEvent,
 )
+from pipecat_tavus.room_events import RoomEvents
 
 LAST = 10_000
 """A number that no event of the simulated replica's own has."""
@@ -220,7 +222,7 @@ async def test_a_client_does_not_pass_for_tavus(stage):
     assert {f.participant_id for f in frames} == {person.id}
     assert stage.told() == before
     assert not any(stage.told(handler) for handler in NAMED_HANDLERS)
-    assert not stage.bot.task.done(), "a client's word ended it"
+    assert not stage.bot.transport._client.is_over, "a client's word ended it"
 
 
 async def test_another_conversations_events_are_none_of_ours(stage):
@@ -234,10 +236,35 @@ async def test_another_conversations_events_are_none_of_ours(stage):
     ]
     await stage.settled()
     assert [event.raw for event in stage.told()] == ours
-    assert not stage.bot.task.done()
+    assert not stage.bot.transport._client.is_over
     seen = [m for m, _ in stage.bot.named("on_app_message")]
     assert all(message in seen for message in others)
     assert not stage.bot.spoken.of(DailyInputTransportMessageFrame)
+
+
+async def test_who_is_not_yet_known_may_be_tavus_or_a_client():
+    told = []
+
+    def tell(name):
+        async def callback(*args):
+            told.append((name, args[0]))
+
+        return callback
+
+    events = RoomEvents(
+        TavusCallbacks(on_event=tell("event"), on_client_message=tell("client")),
+        mute=lambda _: asyncio.sleep(0),
+        over=lambda: True,
+        ends_with_replica=False,
+        conversation_id=lambda: "c1",
+    )
+    message = {"event_type": "conversation.brand_new", "seq": 1}
+    for it in (message, message, {**message, "conversation_id": "c2"}, {"label": "rtvi-ai"}):
+        await events.on_app_message(it, "somebody")
+    assert [(name, getattr(it, "raw", it)) for name, it in told] == [
+        ("event", message),
+        ("client", {"label": "rtvi-ai"}),
+    ]
 
 
 async def test_in_the_development_room_any_conversations_events_are_ours(
@@ -337,10 +364,13 @@ async def test_the_replica_is_waited_for_until_it_can_be_heard(sandbox, transpor
         show(room, replica, "off")
         await until(lambda: not client.replica_ready)
         again = asyncio.create_task(client.wait_for_replica())
+        without_polling = asyncio.create_task(client._events.wait_for_replica())
         await asyncio.sleep(0.05)
         assert not again.done()
+        assert not without_polling.done()
         show(room, replica, "sendable")
         assert await asyncio.wait_for(again, 5) is True
+        await asyncio.wait_for(without_polling, 5)
         room.leave(replica)
         await until(lambda: not client.replica_ready)
         never = asyncio.create_task(client.wait_for_replica())
