@@ -26,6 +26,12 @@ EVENTS = (
     "on_client_connected",
     "on_client_disconnected",
     "on_app_message",
+    "on_event",
+    "on_replica_started_speaking",
+    "on_replica_stopped_speaking",
+    "on_utterance",
+    "on_tool_call",
+    "on_shutdown",
     "on_error",
 )
 
@@ -63,6 +69,7 @@ class Bot:
         use: Which of ``input`` and ``output`` the pipeline has.
         before: Processors before the output.
         after: Processors behind it.
+        rtvi: Whether the pipeline has Pipecat's RTVI processor.
     """
 
     transport: object
@@ -71,6 +78,7 @@ class Bot:
     use: tuple[str, ...] = ("input", "output")
     before: list[FrameProcessor] = field(default_factory=list)
     after: list[FrameProcessor] = field(default_factory=list)
+    rtvi: bool = False
 
     def __post_init__(self):
         self.events: list[tuple[float, str, tuple]] = []
@@ -95,7 +103,7 @@ class Bot:
             ),
             params=self.params,
             processor_unusable_policy=self.policy,
-            enable_rtvi=False,
+            enable_rtvi=self.rtvi,
             idle_timeout_secs=None,
         )
         self.worker.add_event_handler("on_pipeline_error", self._on_error)

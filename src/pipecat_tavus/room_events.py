@@ -118,7 +118,8 @@ class RoomEvents:
         part = self._roster.parts.get(sender)
         # A client may say what it likes; only Tavus tells of itself.
         event = None if part is Part.CLIENT else parse_event(message)
-        news = self._inbox.take(event) if event and self._is_ours(event) else None
+        ours = event if event and self._is_ours(event) else None
+        news = self._inbox.take(ours) if ours else None
         if news and not news.late:
             self._tell_of_speech(news)
         await self.tell(self._callbacks.on_app_message, message, sender)
@@ -127,8 +128,8 @@ class RoomEvents:
         elif event is None and part is not Part.REPLICA:
             await self.tell(self._callbacks.on_client_message, message, sender)
         # Whatever its number is: that one is not missed.
-        if isinstance(event, ShutdownEvent) and self._is_ours(event):
-            await self._end(f"Tavus shut the conversation down: {event.reason}")
+        if isinstance(ours, ShutdownEvent):
+            await self._end(f"Tavus shut the conversation down: {ours.reason}")
 
     async def on_room_error(self, message: str) -> None:
         """The room reports trouble that it survives."""

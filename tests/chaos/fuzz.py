@@ -2,8 +2,8 @@
 
     python tests/chaos/fuzz.py --messages 1000000 --seed 1
 
-Nothing may raise but a :class:`~pipecat_tavus.TavusError`, and no client's message may end
-the conversation.
+Nothing may raise but a :class:`~pipecat_tavus.TavusError`, no client's message may end the
+conversation or pass for Tavus's, and nothing that came late may turn back who speaks.
 """
 
 import argparse
@@ -23,9 +23,17 @@ sys.path[:] = [str(here.parent), *(p for p in sys.path if Path(p or ".").resolve
 
 from loguru import logger  # noqa: E402
 
-from pipecat_tavus import TavusCallbacks, TavusError, TavusRoomClosedError  # noqa: E402
+from pipecat_tavus import (  # noqa: E402
+    StartedSpeakingEvent,
+    StoppedSpeakingEvent,
+    TavusCallbacks,
+    TavusError,
+    TavusEvent,
+    TavusRoomClosedError,
+    parse_event,
+)
 from pipecat_tavus.answers import read_answer, read_error  # noqa: E402
-from pipecat_tavus.events import shutdown_reason  # noqa: E402
+from pipecat_tavus.inbox import SEQS_REMEMBERED, STATES_REMEMBERED, Inbox  # noqa: E402
 from pipecat_tavus.models import (  # noqa: E402
     Conversation,
     ConversationPage,
@@ -37,7 +45,21 @@ from pipecat_tavus.room_events import RoomEvents  # noqa: E402
 MODELS = (Conversation, ConversationPage, Persona, Replica)
 SHUTDOWN = {"message_type": "system", "event_type": "system.shutdown", "properties": {}}
 
+EVENT_TYPES = [
+    *("system.replica_joined", "system.replica_present", "system.shutdown"),
+    *("conversation.started_speaking", "conversation.stopped_speaking"),
+    *("conversation.replica.started_speaking", "conversation.pal.stopped_speaking"),
+    *("conversation.user.started_speaking", "conversation.user.stopped_speaking"),
+    *("conversation.utterance", "conversation.utterance.streaming", "conversation.tool_call"),
+    *("conversation.perception_tool_call", "conversation.perception_analysis", "conversation.new"),
+]
+_PROPERTIES = [
+    *("role", "speech", "content_index", "final", "is_interrupted", "interrupted", "duration"),
+    *("name", "arguments", "frames", "modality", "analysis", "attempt", "reason", "late", "raw"),
+]
+
 _WORDS = [
+    *("replica", "pal", "user", "true", "false", "{}", '{"a": 1}', "7", "event_type", "seq"),
     *("message_type", "event_type", "system.shutdown", "properties", "shutdown_reason", "reason"),
     *("conversation_id", "conversation_url", "conversation_name", "status", "data", "total_count"),
     *("id", "info", "userId", "userName", "isLocal", "participants", "local", "tavus-replica-r1"),
@@ -89,12 +111,37 @@ class Dice(random.Random):
         chance = self.random()
         if chance < 0.0005:
             return self.deep(self.choice([5, 200, 900, 5000]))
-        if chance < 0.3:
+        if chance < 0.4:
+            return self.event()
+        if chance < 0.6:
             it = dict(SHUTDOWN)
             for _ in range(self.randrange(3)):
                 it[self.choice([*SHUTDOWN, "reason", "conversation_id"])] = self.value(2)
             return it
         return self.value()
+
+    def event(self) -> Any:
+        """Nearly one of Tavus's events, some of them again and again, and out of order."""
+        it: dict[str, Any] = {"event_type": self.choice(EVENT_TYPES)}
+        if self.random() < 0.9:
+            it["seq"] = self.randrange(400) if self.random() < 0.9 else self.value(1)
+        for key in ("conversation_id", "inference_id", "turn_idx", "timestamp"):
+            if self.random() < 0.3:
+                it[key] = self.choice(["c1", "c2", "i1", self.value(1)])
+        properties = {
+            key: self.choice(["replica", "pal", "user", self.value(2)])
+            for key in self.sample(_PROPERTIES, self.randrange(6))
+        }
+        if self.random() < 0.5:
+            properties["role"] = self.choice(["replica", "pal", "user"])
+        place = self.random()
+        if place < 0.7:
+            it["properties"] = properties
+        elif place < 0.9:
+            it.update(properties)
+        else:
+            it["properties"] = self.value(1)
+        return it
 
     def deep(self, depth: int) -> Any:
         it: Any = self.scalar()
@@ -136,12 +183,46 @@ class Dice(random.Random):
         return {"Retry-After": self.choice(values), "Location": self.choice(places)}
 
 
+class Ear:
+    """Listens to speech, and trusts that what it is told is new."""
+
+    def __init__(self, wrong: list[str]) -> None:
+        self.wrong = wrong
+
+    def on_speaking(self, event: TavusEvent) -> None:
+        if event.late:
+            self.wrong.append(f"late, and told to whom trusts it: {event!r}")
+
+    on_streaming_utterance = on_speaking
+
+
+class Mail:
+    """What comes through an inbox, and who speaks by what it says."""
+
+    def __init__(self) -> None:
+        self.inbox = Inbox()
+        self.newest: dict[str, int] = {}
+
+    def take(self, message: Any) -> None:
+        event = parse_event(message)
+        news = event and self.inbox.take(event)
+        if isinstance(news, StartedSpeakingEvent | StoppedSpeakingEvent):
+            newest = self.newest.get(news.role)
+            if news.seq is not None and not news.late:
+                assert newest is None or news.seq > newest, "who speaks is turned back"
+                self.newest[news.role] = news.seq
+        assert len(self.inbox._seqs) <= SEQS_REMEMBERED
+        assert len(self.inbox._states) <= STATES_REMEMBERED
+
+
 class Room:
-    """The room's events, and what the application is told."""
+    """The room's events, and what the application and whoever listens to speech are told."""
 
     def __init__(self) -> None:
         self.ended = 0
-        self.wrong: list[BaseException] = []
+        self.told = 0
+        self.spoofing = False
+        self.wrong: list[str] = []
         self.events = self._fresh()
 
     def _fresh(self) -> RoomEvents:
@@ -152,9 +233,24 @@ class Room:
             if isinstance(error, TavusRoomClosedError):
                 self.ended += 1
 
-        names = set(TavusCallbacks.model_fields) - {"on_error"}
-        callbacks = TavusCallbacks(on_error=failed, **{name: told for name in names})
-        return RoomEvents(callbacks, mute=told, over=lambda: True, ends_with_replica=False)
+        async def on_event(event: TavusEvent) -> None:
+            self.told += 1
+            if self.spoofing:
+                self.wrong.append(f"a client's word is taken for Tavus's: {event!r}")
+
+        names = set(TavusCallbacks.model_fields) - {"on_error", "on_event"}
+        callbacks = TavusCallbacks(
+            on_error=failed, on_event=on_event, **{name: told for name in names}
+        )
+        events = RoomEvents(
+            callbacks,
+            mute=told,
+            over=lambda: True,
+            ends_with_replica=False,
+            conversation_id=lambda: "c1",
+        )
+        events.add_speech_listener(Ear(self.wrong))
+        return events
 
     async def take(self, dice: Dice) -> str:
         """One thing that the room tells; what it was."""
@@ -166,7 +262,6 @@ class Room:
             case "message":
                 message = dice.message()
                 sender = dice.choice(["a", "b", "c", "d", "", "nobody"])
-                assert isinstance(shutdown_reason(message), str | None)
                 await events.on_app_message(message, sender)
             case "joined":
                 await events.on_participant_joined(dice.participant())
@@ -192,7 +287,11 @@ class Room:
         events = self._fresh()
         await events.on_participant_joined({"id": "eve", "info": {"userId": "eve"}})
         before = self.ended
+        self.spoofing = True
         await events.on_app_message(SHUTDOWN, "eve")
+        for event_type in EVENT_TYPES:
+            await events.on_app_message({"event_type": event_type, "seq": 1}, "eve")
+        self.spoofing = False
         assert self.ended == before, "a client ended the conversation"
 
 
@@ -214,13 +313,17 @@ def answers(dice: Dice) -> str:
 
 async def fuzz(messages: int, seed: int, progress: Callable[[int], None]) -> Counter[str]:
     """Let so many things come; how many of each there were."""
-    dice, room, counts = Dice(seed), Room(), Counter[str]()
+    dice, room, mail, counts = Dice(seed), Room(), Mail(), Counter[str]()
     for number in range(messages):
         counts[answers(dice) if dice.random() < 0.2 else await room.take(dice)] += 1
+        mail.take(dice.message())
         if number % 1000 == 0:
             await room.spoof()
+            mail = Mail()
             progress(number)
             await asyncio.sleep(0)
+    assert room.told, "no event got through"
+    assert not room.wrong, room.wrong[:3]
     return counts
 
 

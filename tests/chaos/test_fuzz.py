@@ -6,21 +6,32 @@ import sqlite3
 
 import pytest
 from bots import Bot, tone
-from chaos.fuzz import MODELS, SHUTDOWN, Dice, Room, fuzz
+from chaos.fuzz import EVENT_TYPES, MODELS, SHUTDOWN, Dice, Room, fuzz
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipecat.frames.frames import EndFrame
 
-from pipecat_tavus import TavusCallbacks, TavusError, TavusParams, TavusTransport
+from pipecat_tavus import (
+    ShutdownEvent,
+    TavusCallbacks,
+    TavusError,
+    TavusParams,
+    TavusTransport,
+    UnknownEvent,
+    parse_event,
+)
 from pipecat_tavus.answers import read_answer, read_error
-from pipecat_tavus.events import shutdown_reason
+from pipecat_tavus.inbox import Inbox
 from pipecat_tavus.ledger import Entry, Ledger
 from pipecat_tavus.room_events import RoomEvents
 from pipecat_tavus.roster import Roster
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
 
 KEYS = st.sampled_from(
-    ["id", "info", "userId", "userName", "event_type", "properties", "reason", "data", "message"]
+    [
+        *("id", "info", "userId", "userName", "event_type", "properties", "reason", "data"),
+        *("message", "seq", "role", "speech", "name", "arguments", "frames", "analysis"),
+    ]
 ) | st.text(max_size=8)
 SCALARS = (
     st.none()
@@ -42,17 +53,28 @@ IN_A_FILE = settings(
 
 
 @MANY
-@given(JSON)
-def test_a_message_is_a_shutdown_or_not_whatever_it_is(message):
-    assert isinstance(shutdown_reason(message), str | None)
+@given(st.lists(JSON, max_size=5), st.sampled_from(EVENT_TYPES))
+def test_a_message_is_an_event_or_not_whatever_it_is(messages, event_type):
+    inbox = Inbox()
+    for message in messages:
+        for it in (message, {"event_type": event_type, "properties": message, "seq": message}):
+            event = parse_event(it)
+            if isinstance(it, dict) and isinstance(it.get("event_type"), str):
+                assert event.raw is it
+                inbox.take(event)
+            else:
+                assert event is None
 
 
 def test_a_message_may_be_nested_as_deep_as_it_likes():
     message = SHUTDOWN
     for _ in range(100_000):
         message = [message]
-    assert shutdown_reason(message) is None
-    assert shutdown_reason({**SHUTDOWN, "properties": message}) == "no reason given"
+    assert parse_event(message) is None
+    event = parse_event({**SHUTDOWN, "properties": message})
+    assert isinstance(event, ShutdownEvent)
+    assert event.reason == "no reason given"
+    assert isinstance(parse_event({"event_type": "x", "seq": message}), UnknownEvent)
 
 
 @MANY

@@ -180,3 +180,45 @@ def test_any_order_of_joins_and_leaves_gives_the_same_roster(joining, leaving, r
     play(one, straight)
     play(other, mixed)
     assert one.parts == other.parts
+
+
+def playing(state, who=REPLICA):
+    return {**who, "media": {"microphone": {"state": state}}}
+
+
+@pytest.mark.parametrize(
+    ("replica", "ready"),
+    [
+        *((playing("playable"), True), (playing("sendable"), True)),
+        *((playing("off"), False), (playing("loading"), False), (playing("blocked"), False)),
+        *((REPLICA, True), ({**REPLICA, "media": {}}, True), ({**REPLICA, "media": 7}, True)),
+        ({**REPLICA, "media": {"microphone": {"state": 7}}}, True),
+    ],
+)
+def test_the_replica_is_ready_when_its_microphone_can_be_heard(replica, ready):
+    roster = Roster()
+    assert not roster.replica_ready
+    roster.joined(playing("playable", USER))
+    assert not roster.replica_ready
+    roster.joined(replica)
+    assert roster.replica_ready is ready
+
+
+def test_the_replica_is_ready_from_when_it_plays_until_it_leaves():
+    roster = Roster()
+    roster.joined(playing("off"))
+    assert not roster.replica_ready
+    roster.updated(playing("playable"))
+    assert roster.replica_ready
+    roster.left(REPLICA)
+    assert not roster.replica_ready
+    roster.updated(playing("playable"))
+    assert not roster.replica_ready
+
+
+def test_who_proves_to_be_the_replica_is_ready():
+    roster = Roster()
+    roster.joined(playing("sendable", NAMED))
+    assert not roster.replica_ready
+    roster.persona_is("Anna")
+    assert roster.replica_ready
