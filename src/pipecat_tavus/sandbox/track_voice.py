@@ -77,7 +77,9 @@ class TrackVoice:
         Returns:
             What has happened, in its order.
         """
-        self._edges += self._meter.poll(now + self._delay)
+        known = self._meter.deadline
+        if known is not None and known - self._delay <= now:
+            self._edges += self._meter.poll(known)
         happened: list[Happening] = []
         while True:
             sound_at = self._buffer.due
@@ -99,13 +101,15 @@ class TrackVoice:
         Returns:
             The end of the utterance, where one sounded.
         """
+        sound_until = self._meter.sound_until
         self._buffer.clear()
         self._edges.clear()
         self._meter = SpeechMeter(gap=self._gap)
         began, self._began = self._began, None
-        if began is None:
+        if began is None or sound_until is None:
             return []
-        return [Ended(now, began.inference_id, now - began.at, interrupted=True)]
+        secs = max(0.0, min(now, sound_until) - began.at)
+        return [Ended(now, began.inference_id, secs, interrupted=True)]
 
     def _is_due(self, edge: SpeechEdge, sound_at: float | None, now: float) -> bool:
         """A beginning comes with the frame that it is in, an end before the frame behind it."""
