@@ -203,6 +203,19 @@ async def test_a_replica_becomes_playable_later_and_is_not_heard_before():
         await until(lambda: person.heard_pcm() == pcm)
 
 
+async def test_a_replica_that_leaves_while_it_loads_comes_again_and_loads_anew():
+    async with call(quick(playable_delay=0.3)) as (sandbox, bot, person, id):
+        replica = sandbox.replica(id)
+        replica.leave()
+        await asyncio.sleep(0.5)
+        assert "participant_updated" not in bot.listener.whats()
+        replica.join()
+        await until(lambda: "participant_updated" in bot.listener.whats())
+        pcm = noise(0.3)
+        await send_utterance(bot, id, pcm, "i1")
+        await until(lambda: person.heard_pcm() == pcm)
+
+
 async def test_a_replica_that_never_comes_does_not_hold_up_the_end():
     settings = ReplicaSettings(join_delay=math.inf)
     async with sandbox_and_api(replica=settings) as (sandbox, api):

@@ -124,6 +124,7 @@ class Replica:
             self._drop()
             self._tells.flush()
             id, self.id = self.id, None
+            self._playable_at = None
             self._room.leave(id)
 
     def shutdown(self, reason: str) -> None:
