@@ -9,7 +9,7 @@
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipecat_tavus.sandbox import ReplicaSettings
@@ -137,6 +137,7 @@ def test_in_disorder_an_event_without_a_neighbour_does_not_wait_long():
     assert told.seqs == [1, 1, 2, 2]
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=20))
 def test_in_disorder_every_event_is_told_twice_with_its_number(waits):
     told = Told(disorder=True)

@@ -9,7 +9,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipecat_tavus.sandbox.echo_voice import CHUNK_WAIT_SECS, EchoVoice, RefusedChunk
@@ -153,6 +153,7 @@ CHUNKS = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(CHUNKS, max_size=20), st.floats(0, 0.5))
 def test_every_sample_is_played_once_in_order_and_each_beginning_has_one_end(chunks, delay):
     voice, now, taken, happened = EchoVoice(delay), 0.0, {}, []

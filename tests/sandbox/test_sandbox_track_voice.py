@@ -9,7 +9,7 @@
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipecat_tavus.sandbox.track_voice import TrackVoice
@@ -115,6 +115,7 @@ def test_an_interruption_before_the_first_sound_is_no_end():
     voice = track_voice()
     voice.push(TONE, RATE, 1.0)
     assert voice.interrupt(1.1) == []
+    assert voice.due is None and run(voice, 9.0) == [] == voice.step(9.0)
 
 
 PIECES = st.lists(
@@ -123,6 +124,7 @@ PIECES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(PIECES, st.floats(0, 0.5), st.floats(0.1, 0.5))
 def test_every_sample_is_played_once_in_order_and_each_beginning_has_one_end(pieces, delay, gap):
     voice = track_voice(delay, gap)
