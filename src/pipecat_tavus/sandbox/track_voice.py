@@ -47,12 +47,10 @@ class TrackVoice:
     @property
     def due(self) -> float | None:
         """When something happens next, or None where nothing does by itself."""
-        known = self._meter.deadline
-        times = (
-            self._buffer.due,
-            self._edges[0].at if self._edges else None,
-            None if known is None else known - self._delay,
-        )
+        known, sound_at = self._meter.deadline, self._buffer.due
+        times = [sound_at, None if known is None else known - self._delay]
+        if self._edges and (self._edges[0].what == "stopped_speaking" or sound_at is None):
+            times.append(self._edges[0].at)
         return min((at for at in times if at is not None), default=None)
 
     def push(self, pcm: bytes, rate: int, now: float) -> None:
