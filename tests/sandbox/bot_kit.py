@@ -140,16 +140,14 @@ def noise(secs: float, *, rate: int = RATE, seed: int = 1) -> bytes:
     return Random(seed).randbytes(round(secs * rate) * 2).replace(b"\0", b"\1")
 
 
-def interaction(
-    conversation_id: str, event_type: str, properties: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def interaction(conversation_id: str, event_type: str, properties: Any = None) -> dict[str, Any]:
     """A message to Tavus."""
     message: dict[str, Any] = {
         "message_type": "conversation",
         "event_type": event_type,
         "conversation_id": conversation_id,
     }
-    return message if properties is None else {**message, "properties": dict(properties)}
+    return message if properties is None else {**message, "properties": properties}
 
 
 def echo(

@@ -98,6 +98,29 @@ def is_user(participant):
     return participant.get("info", {}).get("userName") == "User"
 
 
+async def test_the_replica_behaves_as_the_options_say():
+    options = ("--events", "new", "--role-name", "pal", "--transcript", "one two", "three")
+    arguments = ("--port", "0", "--join-delay", "0", "--word-secs", "0.1", "--disorder", *options)
+    async with running(*arguments, "--playable-delay", "0.2") as (_, exports):
+        made = await create(exports)
+        async with joined(made["conversation_url"]) as bot:
+            await bot.meet_replica()
+            await bot.room.register_audio_destination("stream")
+            await bot.speak(noise(0.4))
+
+            def said():
+                told = [m for m, _ in bot.listener.messages]
+                return [
+                    m["properties"] for m in told if m["event_type"] == "conversation.utterance"
+                ]
+
+            await until(lambda: len(said()) == 2)
+            assert said() == [{"role": "pal", "speech": "one two"}] * 2
+            events = bot.listener.events()
+            assert events.count("conversation.started_speaking") == 2
+            assert "participant_updated" in bot.listener.whats()
+
+
 async def run(*arguments):
     process = await asyncio.create_subprocess_exec(
         *COMMAND, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE

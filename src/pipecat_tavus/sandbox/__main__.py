@@ -11,6 +11,7 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from typing import get_args
 
 from loguru import logger
 
@@ -18,7 +19,7 @@ from pipecat_tavus.errors import TavusRoomError
 from pipecat_tavus.sandbox import pcm as pcm16
 from pipecat_tavus.sandbox.conversation import SandboxConversation
 from pipecat_tavus.sandbox.person import Note, SandboxPerson
-from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
+from pipecat_tavus.sandbox.replica_settings import EventForm, ReplicaSettings, RoleName
 from pipecat_tavus.sandbox.server import TavusSandbox
 
 _GREETING_SECS = 10.0
@@ -66,10 +67,45 @@ def _parser() -> argparse.ArgumentParser:
         "--max-concurrent", type=int, default=3, help="active conversations at once (%(default)s)"
     )
     parser.add_argument(
-        "--join-delay", type=float, default=1.0, help="seconds until the replica is there"
+        "--join-delay",
+        type=float,
+        default=1.0,
+        help="seconds until the replica is there, inf for one that never comes (%(default)s)",
     )
     parser.add_argument(
         "--rendering-delay", type=float, default=0.2, help="seconds that the replica lags behind"
+    )
+    parser.add_argument(
+        "--playable-delay",
+        type=float,
+        default=0.0,
+        help="seconds from the replica's joining until it can be heard (%(default)s)",
+    )
+    parser.add_argument(
+        "--events",
+        choices=get_args(EventForm),
+        default="old",
+        help="form of the speaking events: conversation.replica.started_speaking or "
+        "conversation.started_speaking with a role (%(default)s)",
+    )
+    parser.add_argument(
+        "--role-name",
+        choices=get_args(RoleName),
+        default="replica",
+        help="the replica's role in events (%(default)s)",
+    )
+    parser.add_argument(
+        "--disorder", action="store_true", help="send each event twice, neighbours swapped"
+    )
+    parser.add_argument(
+        "--transcript",
+        nargs="+",
+        default=[],
+        metavar="TEXT",
+        help="what the replica tells that it says, one text for each utterance",
+    )
+    parser.add_argument(
+        "--word-secs", type=float, default=0.3, help="seconds that a word takes (%(default)s)"
     )
     parser.add_argument(
         "--person",
@@ -105,7 +141,16 @@ async def _serve(options: argparse.Namespace) -> None:
         port=options.port,
         api_key=options.api_key,
         max_concurrent=options.max_concurrent,
-        replica=ReplicaSettings(options.join_delay, options.rendering_delay),
+        replica=ReplicaSettings(
+            join_delay=options.join_delay,
+            rendering_delay=options.rendering_delay,
+            playable_delay=options.playable_delay,
+            events=options.events,
+            role_name=options.role_name,
+            disorder=options.disorder,
+            transcript=options.transcript,
+            word_secs=options.word_secs,
+        ),
         on_conversation=on_conversation,
     )
     async with sandbox:

@@ -78,6 +78,21 @@ class Announcer:
         """
         self._say("system", event_type, properties)
 
+    def other(
+        self,
+        event_type: str,
+        properties: Mapping[str, Any] | None,
+        inference_id: str | None = None,
+    ) -> None:
+        """Tell something else.
+
+        Args:
+            event_type: Such as ``conversation.tool_call``.
+            properties: What belongs to it, or None.
+            inference_id: Which utterance of the replica it belongs to, or None.
+        """
+        self._say(event_type.partition(".")[0], event_type, properties, inference_id)
+
     def speaking(
         self, role: Role, what: Edge, details: Mapping[str, Any], inference_id: str | None = None
     ) -> None:

@@ -37,6 +37,14 @@ class Captions:
         self._said = 0
         self._told = 0
 
+    def extend(self, text: str) -> None:
+        """More will be said.
+
+        Args:
+            text: What.
+        """
+        self._text += text.split()
+
     def play(self, secs: float) -> Words | None:
         """Hear some of the sound.
 

@@ -39,6 +39,16 @@ class Narrator:
         """
         self._transcripts += texts
 
+    def more(self, text: str, inference_id: str) -> None:
+        """Hear that more will be said in an utterance.
+
+        Args:
+            text: What.
+            inference_id: Which; nothing follows where it does not sound yet.
+        """
+        if self._captions and self._inference_id == inference_id:
+            self._captions.extend(text)
+
     def tell(self, happening: Happening) -> None:
         """Tell of something.
 

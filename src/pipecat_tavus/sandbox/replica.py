@@ -124,6 +124,7 @@ class Replica:
             self._drop()
             self._tells.flush()
             id, self.id = self.id, None
+            self._playable_at = None
             self._room.leave(id)
 
     def shutdown(self, reason: str) -> None:
@@ -144,6 +145,23 @@ class Replica:
             *texts: One for each, behind those that are waiting.
         """
         self._narrator.expect(texts)
+
+    def tell(
+        self,
+        event_type: str,
+        properties: Mapping[str, Any] | None = None,
+        *,
+        inference_id: str | None = None,
+    ) -> None:
+        """Tell an event that the sandbox has no reason of its own for, such as a tool call.
+
+        Args:
+            event_type: Such as ``conversation.tool_call``.
+            properties: What belongs to it, or None where it has none.
+            inference_id: Which utterance it belongs to, or None.
+        """
+        self._tells.other(event_type, properties, inference_id)
+        self._look_again()
 
     def on_participant_joined(self, participant: Mapping[str, Any]) -> None:
         """Nothing follows for the replica."""
@@ -215,6 +233,7 @@ class Replica:
     def _say_text(self, inference_id: str, text: str, now: float, *, done: bool = True) -> None:
         pcm = pcm16.tones(len(text.split()), self._settings.word_secs, TONES_RATE)
         self._echo.push(inference_id, pcm, TONES_RATE, now, done=done, text=text)
+        self._narrator.more(text, inference_id)
 
     def _keep(self, message: Any) -> None:
         self._conversation.interactions.append(cast(dict[str, Any], message))
@@ -246,6 +265,7 @@ class Replica:
         self._tells.step(now)
 
     def _interrupt(self, now: float) -> None:
+        self._step(now)  # What has ended just now is not interrupted.
         self._happened([*self._track.interrupt(now), *self._echo.interrupt(now)])
 
     def _drop(self) -> None:

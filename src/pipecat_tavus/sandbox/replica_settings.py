@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 EventForm = Literal["old", "new", "both", "none"]
+RoleName = Literal["replica", "pal"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class ReplicaSettings:
     gap: float = 0.2
     playable_delay: float = 0.0
     events: EventForm = "old"
-    role_name: Literal["replica", "pal"] = "replica"
+    role_name: RoleName = "replica"
     disorder: bool = False
     transcript: str | Sequence[str] | None = None
     word_secs: float = 0.3

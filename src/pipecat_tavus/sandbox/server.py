@@ -7,7 +7,6 @@
 """The sandbox's server: one Tavus account and its rooms, on loopback unless told otherwise."""
 
 import asyncio
-import ipaddress
 import itertools
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -17,8 +16,8 @@ import aiohttp
 from aiohttp import web
 from loguru import logger
 
-from pipecat_tavus.errors import TavusRoomJoinError
 from pipecat_tavus.sandbox import webhooks, wire
+from pipecat_tavus.sandbox.address import reachable
 from pipecat_tavus.sandbox.bot_seat import BotSeat
 from pipecat_tavus.sandbox.conversation import SandboxConversation
 from pipecat_tavus.sandbox.faults import Faults
@@ -28,6 +27,7 @@ from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.rest import PREFIX, RequestRecord, Rest
 from pipecat_tavus.sandbox.room_hub import Room
 from pipecat_tavus.sandbox.store import ROOM_DELETED, Store
+from pipecat_tavus.sandbox.task_set import TaskSet
 
 _SHUTDOWN_SECS = 0.5
 
@@ -90,7 +90,8 @@ class TavusSandbox:
         self._rest = Rest(self, self._store, self._faults)
         self._rooms: dict[str, Room] = {}
         self._replicas: dict[str, Replica] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskSet()
+        self._spawn = self._tasks.spawn
         self._timer: asyncio.TimerHandle | None = None
         self._seq = itertools.count(1)
         self._runner: web.AppRunner | None = None
@@ -134,7 +135,7 @@ class TavusSandbox:
             await runner.cleanup()
             raise
         self._runner = runner
-        self._base_url = f"http://{_reachable(self._host)}:{runner.addresses[0][1]}"
+        self._base_url = f"http://{reachable(self._host)}:{runner.addresses[0][1]}"
         logger.debug(f"The Tavus sandbox listens on {self._base_url}")
         return self
 
@@ -144,10 +145,7 @@ class TavusSandbox:
         for room in self._rooms.values():
             room.close("sandbox stopped")
         self._arm()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.cancel()
         if runner:
             await runner.cleanup()
         if self._session:
@@ -263,13 +261,10 @@ class TavusSandbox:
         """What was asked of the replica that Tavus would refuse, so it was not done.
 
         Args:
-            conversation_id: Of which conversation; it may have ended.
+            conversation_id: Which.
 
         Returns:
             The reasons, in their order.
-
-        Raises:
-            RefusedCall: There is none.
         """
         return list(self._store.get(conversation_id).refusals)
 
@@ -277,15 +272,10 @@ class TavusSandbox:
         """What was asked of Tavus and cannot be heard when it is done.
 
         Args:
-            conversation_id: Of which conversation; it may have ended.
+            conversation_id: Which.
 
         Returns:
-            The messages ``conversation.respond``, ``conversation.append_llm_context``,
-            ``conversation.overwrite_llm_context`` and ``conversation.sensitivity`` that
-            were taken, in their order.
-
-        Raises:
-            RefusedCall: There is none.
+            The messages to respond, of contexts and of sensitivities, in their order.
         """
         return list(self._store.get(conversation_id).interactions)
 
@@ -320,16 +310,7 @@ class TavusSandbox:
 
     def _admit(self, conversation_id: str, token: str | None) -> Room:
         """The room, for somebody who may join it with this token."""
-        conversation = self._store.conversations.get(conversation_id)
-        if conversation is None:
-            raise TavusRoomJoinError("The meeting you're trying to join does not exist")
-        if conversation.token is not None:
-            if token is None:
-                raise TavusRoomJoinError("You are not allowed to join this meeting: no token")
-            if token != conversation.token:
-                raise TavusRoomJoinError("You are not allowed to join this meeting: wrong token")
-            if time.monotonic() >= conversation.token_expires_at():
-                raise TavusRoomJoinError("You are not allowed to join this meeting: token expired")
+        self._store.admit(conversation_id, token, now=time.monotonic())
         return self._rooms[conversation_id]
 
     def _room_changed(self, room: Room) -> None:
@@ -363,24 +344,3 @@ class TavusSandbox:
         conversation.events.append(event)
         if conversation.callback_url and self._session:
             self._spawn(webhooks.post(self._session, conversation.callback_url, event))
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            logger.opt(exception=error).error(f"The Tavus sandbox failed: {error}")
-
-
-def _reachable(host: str) -> str:
-    """The address, as a URL has it, under which this machine reaches a server of its own."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if address.is_unspecified:
-        return "127.0.0.1" if address.version == 4 else "[::1]"
-    return host if address.version == 4 else f"[{host}]"

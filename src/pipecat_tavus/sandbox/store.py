@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, cast
 
+from pipecat_tavus.errors import TavusRoomJoinError
 from pipecat_tavus.sandbox.conversation import SandboxConversation
 from pipecat_tavus.sandbox.personas import DEFAULT, READY_MADE, Persona, stored
 
@@ -192,6 +193,28 @@ class Store:
             c for c in reversed(self.conversations.values()) if status is None or c.status == status
         ]
         return found[(page - 1) * limit : page * limit], len(found)
+
+    def admit(self, conversation_id: str, token: str | None, *, now: float) -> None:
+        """See whether somebody may join a room.
+
+        Args:
+            conversation_id: Whose room.
+            token: The meeting token that was shown, or None.
+            now: The time.
+
+        Raises:
+            TavusRoomJoinError: There is no such room, or the token is not good for it.
+        """
+        conversation = self.conversations.get(conversation_id)
+        if conversation is None:
+            raise TavusRoomJoinError("The meeting you're trying to join does not exist")
+        if conversation.token is not None:
+            if token is None:
+                raise TavusRoomJoinError("You are not allowed to join this meeting: no token")
+            if token != conversation.token:
+                raise TavusRoomJoinError("You are not allowed to join this meeting: wrong token")
+            if now >= conversation.token_expires_at():
+                raise TavusRoomJoinError("You are not allowed to join this meeting: token expired")
 
     def present(self, id: str, count: int, *, now: float) -> None:
         """Say how many participants are in a room.

@@ -47,12 +47,10 @@ class TrackVoice:
     @property
     def due(self) -> float | None:
         """When something happens next, or None where nothing does by itself."""
-        known = self._meter.deadline
-        times = (
-            self._buffer.due,
-            self._edges[0].at if self._edges else None,
-            None if known is None else known - self._delay,
-        )
+        known, sound_at = self._meter.deadline, self._buffer.due
+        times = [sound_at, None if known is None else known - self._delay]
+        if self._edges and (self._edges[0].what == "stopped_speaking" or sound_at is None):
+            times.append(self._edges[0].at)
         return min((at for at in times if at is not None), default=None)
 
     def push(self, pcm: bytes, rate: int, now: float) -> None:
@@ -77,7 +75,9 @@ class TrackVoice:
         Returns:
             What has happened, in its order.
         """
-        self._edges += self._meter.poll(now + self._delay)
+        known = self._meter.deadline
+        if known is not None and known - self._delay <= now:
+            self._edges += self._meter.poll(known)
         happened: list[Happening] = []
         while True:
             sound_at = self._buffer.due
@@ -99,13 +99,15 @@ class TrackVoice:
         Returns:
             The end of the utterance, where one sounded.
         """
+        sound_until = self._meter.sound_until
         self._buffer.clear()
         self._edges.clear()
         self._meter = SpeechMeter(gap=self._gap)
         began, self._began = self._began, None
-        if began is None:
+        if began is None or sound_until is None:
             return []
-        return [Ended(now, began.inference_id, now - began.at, interrupted=True)]
+        secs = max(0.0, min(now, sound_until) - began.at)
+        return [Ended(now, began.inference_id, secs, interrupted=True)]
 
     def _is_due(self, edge: SpeechEdge, sound_at: float | None, now: float) -> bool:
         """A beginning comes with the frame that it is in, an end before the frame behind it."""
