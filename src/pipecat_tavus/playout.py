@@ -33,12 +33,10 @@ class Cut(NamedTuple, Generic[T]):
     Parameters:
         dropped: What belongs to speech that the person will not hear.
         partial: The item whose audio was being played, and how many seconds of it were.
-        unplayed: From when on handed-over audio was not heard, in hand-over time.
     """
 
     dropped: list[T]
     partial: tuple[T, float] | None
-    unplayed: float
 
 
 class Playout(Generic[T]):
@@ -149,7 +147,7 @@ class Playout(Generic[T]):
         self._line.clear()
         self._timed.clear()
         self._first = None
-        return Cut(dropped, partial, unplayed)
+        return Cut(dropped, partial)
 
     def _line_due(self) -> float:
         if not self._line:

@@ -199,6 +199,8 @@ class Presenter:
         """
         await self._release()
         cut = self._playout.cut(time.monotonic())
+        if heard := _heard(cut):
+            await self._tell(Moment(heard, _DOWN))
         if self._told and (rest := self._spoken.rest()):
             await self._push(SpokenTextFrame(rest, "word"), _DOWN)
         self._spoken.clear()
@@ -210,8 +212,6 @@ class Presenter:
         Args:
             cut: What :meth:`interrupt` left.
         """
-        if heard := _heard(cut):
-            await self._push(heard, _DOWN)
         for frame, direction in cut.dropped:
             # The end of speech that had begun is true now.
             if isinstance(frame, BotStoppedSpeakingFrame) or not frame.interruptible:
@@ -261,6 +261,9 @@ class Presenter:
             self._spoken.clear()
         elif isinstance(frame, TTSTextFrame) and frame.append_to_context:
             self._spoken.released(frame.text)
+        elif isinstance(frame, OutputAudioRawFrame):
+            # It was heard: no interruption makes that undone.
+            frame.interruptible = False
         await self._push(frame, direction)
 
 

@@ -11,7 +11,6 @@ from pipecat.frames.frames import (
     BotStoppedSpeakingFrame,
     Frame,
     InterruptionFrame,
-    OutputAudioRawFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
 )
@@ -65,7 +64,6 @@ async def test_the_pipeline_is_told_at_once_and_the_person_hears_no_more(monkeyp
         [started], [stopped] = it.told(BotStartedSpeakingFrame), it.told(BotStoppedSpeakingFrame)
         [stop] = it.heard("stopped_speaking")
         assert abs(stopped - stop) < 0.1
-        print(delivery, stop - stopped, len(it.bot.written()) / 2 / RATE - (stop - started))
         assert abs(len(it.bot.written()) / 2 / RATE - (stop - started)) < 0.1
         assert len(it.messages("conversation.interrupt")) == 1
         await asyncio.sleep(0.5)
@@ -110,7 +108,6 @@ async def test_the_context_holds_the_words_that_were_spoken(monkeypatch, deliver
         await it.bot.worker.queue_frame(InterruptionFrame())
         await it.until(lambda: said(context))
         [stop] = it.heard("stopped_speaking") or [it.person.recording()[2][1]]
-        print(delivery, timed, said(context), it.told(BotStartedSpeakingFrame), stop)
         heard = len(it.bot.written()) / 2 / RATE / WORD
         assert said(context) == [" ".join(TEXT.split()[: len(said(context)[0].split())])]
         assert heard - 1.3 <= len(said(context)[0].split()) <= heard + 1.3

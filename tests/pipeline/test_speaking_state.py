@@ -8,8 +8,6 @@ from bots import tone
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
-    EndFrame,
-    InterruptionFrame,
 )
 
 from pipeline.speech import both_deliveries, scene
@@ -43,6 +41,5 @@ async def test_the_bot_starts_and_stops_when_the_person_hears_it(monkeypatch, de
         first = 1 if events == "none" else 0
         starts = [t + delay - h for t, h in zip(started, it.heard("started_speaking"), strict=True)]
         stops = [t + delay - h for t, h in zip(stopped, it.heard("stopped_speaking"), strict=True)]
-        print(delivery, events, [round(s, 3) for s in starts], [round(s, 3) for s in stops])
         assert abs(statistics.median(starts[first:])) < 0.1
         assert abs(statistics.median(stops[first:])) < 0.1
