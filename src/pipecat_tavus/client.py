@@ -326,7 +326,7 @@ class TavusTransportClient(RoomAccess):
 
     def _check_echo(self) -> None:
         if self.audio_delivery == "echo":
-            if self._params.audio_out_mixer:
+            if self._params.audio_out_mixer is not None:
                 raise TavusConfigError(
                     "audio_out_mixer needs the delivery by track: a mixer never pauses, and an "
                     "echo message belongs to an utterance that ends"
