@@ -60,12 +60,13 @@ class RoomEvents:
         participants = _mapping(data.get("participants"))
         local = _mapping(participants.get("local"))
         changes = self._roster.bot_is(str(local.get("id", "")))
+        # Before anybody is told: a message of theirs may come meanwhile.
+        for key, participant in participants.items():
+            if key != "local":
+                changes += self._roster.joined(participant)
         logger.info("Joined the Tavus conversation's room")
         await self.tell(self._callbacks.on_joined, data)
         await self._apply(changes)
-        for key, participant in participants.items():
-            if key != "local":
-                await self.on_participant_joined(participant)
 
     async def on_participant_joined(self, participant: Mapping[str, Any]) -> None:
         """Somebody joined."""
@@ -83,7 +84,7 @@ class RoomEvents:
         """An app message came, of any JSON type, from anybody."""
         await self.tell(self._callbacks.on_app_message, message, sender)
         # A client may say what it likes; only Tavus ends the conversation.
-        if self._roster.parts.get(sender) is not Part.CLIENT:
+        if self._roster.may_be_tavus(sender):
             reason = shutdown_reason(message)
             if reason is not None:
                 await self._end(f"Tavus shut the conversation down: {reason}")
