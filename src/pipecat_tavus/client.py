@@ -136,8 +136,9 @@ class TavusTransportClient(RoomAccess):
     @acquires("client")
     async def _set_up(self, setup: FrameProcessorSetup) -> None:
         try:
-            conversation = await self._life.create()
+            # First: a loop that shuts down may do so while the conversation is created.
             self._guarding = in_background(self._guard(), "tavus::guard")
+            conversation = await self._life.create()
             url, token = _without_token(conversation)
             self._life.room = self._room_factory(
                 RoomConfig(
