@@ -119,7 +119,7 @@ def create_in_a_child():
     asyncio.run(create())
 
 
-async def shut_the_loop_down():
+async def shut_the_loop_down(after=None):
     """The application returns, though its bot runs: asyncio cancels everything at once."""
     transport = make()
     worker = PipelineWorker(Pipeline([transport.input(), transport.output()]), enable_rtvi=False)
@@ -136,7 +136,8 @@ async def shut_the_loop_down():
         await runner.run()
 
     tasks.append(asyncio.create_task(run()))
-    await started.wait()
+    await (started.wait() if after is None else asyncio.sleep(after))
+    say("returns")
 
 
 tasks = []
@@ -192,6 +193,7 @@ MODES = {
     "has a forked child": lambda: have_a_child("fork"),
     "has a spawned child": lambda: have_a_child("spawn"),
     "shuts its loop down": lambda: asyncio.run(shut_the_loop_down()),
+    "shuts its loop down at the start": lambda: asyncio.run(shut_the_loop_down(0.15)),
     "handles SIGTERM itself": own_handler,
 }
 

@@ -7,6 +7,7 @@ them; what is worse than that at some, by the dice, and at all with `TAVUS_MATRI
 
 import ast
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -134,21 +135,32 @@ async def world(monkeypatch, tmp_path):
         monkeypatch.setenv("TAVUS_REPLICA_ID", "r1")
         monkeypatch.setenv("TAVUS_LEDGER", str(ledger_path))
 
+    unheard = []
+
+    def complain(loop, context):
+        # What a task of the library fails of is heard by somebody.
+        task = context.get("task") or context.get("future")
+        if isinstance(task, asyncio.Task) and task.get_name().startswith("tavus::"):
+            unheard.append(f"{context['message']}: {task}")
+
     async def one(life, watch, number):
         return await live(life, watch, tmp_path / f"{number}.sqlite3", set_environment)
 
     logger.disable("pipecat")
     logger.disable("pipecat_tavus")
     logging.disable(logging.CRITICAL)
+    asyncio.get_running_loop().set_exception_handler(complain)
     try:
         with watching():
             yield World(one)
     finally:
+        gc.collect()
         logger.enable("pipecat")
         logger.enable("pipecat_tavus")
         logging.disable(logging.NOTSET)
         farewell.forget_all()
     assert not orphans.living
+    assert unheard == []
 
 
 def some(targets, fault):
