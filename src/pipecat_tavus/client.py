@@ -18,6 +18,7 @@ from pipecat.utils.shared import acquires, releases
 from yarl import URL
 
 from pipecat_tavus.api import TavusApi
+from pipecat_tavus.background import in_background
 from pipecat_tavus.conversation import ConversationLife
 from pipecat_tavus.errors import TavusApiError, TavusConfigError, TavusError
 from pipecat_tavus.ledger import Ledger
@@ -183,8 +184,9 @@ class TavusTransportClient(RoomAccess):
     @acquires("client")
     async def _set_up(self, setup: FrameProcessorSetup) -> None:
         try:
+            # First: a loop that shuts down may do so while the conversation is created.
+            self._guarding = in_background(self._guard(), "tavus::guard")
             conversation = await self._life.create()
-            self._guarding = asyncio.create_task(self._guard(), name="tavus::guard")
             url, token = _without_token(conversation)
             self._life.room = self._room_factory(
                 RoomConfig(
@@ -343,9 +345,8 @@ class TavusTransportClient(RoomAccess):
 
     def _start_naming(self) -> asyncio.Task[str]:
         if self._naming is None:
-            self._naming = asyncio.create_task(self._name(), name="tavus::persona_name")
             # A look-up that fails costs nothing but the warning below.
-            self._naming.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._naming = in_background(self._name(), "tavus::persona_name")
         return self._naming
 
     async def _name(self) -> str:

@@ -5,6 +5,7 @@ goes on as one does: it ends the run, then cancels it, then cancels its task, ag
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -24,11 +25,21 @@ from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker, ProcessorUnusablePolicy
 from pipecat.workers.runner import WorkerRunner
 
-from pipecat_tavus import TavusError, TavusParams, TavusRoomError, TavusTransport
+from pipecat_tavus import (
+    TavusError,
+    TavusParams,
+    TavusRoomError,
+    TavusRoomSendError,
+    TavusTransport,
+)
 from pipecat_tavus.api import TavusApi
 from pipecat_tavus.ledger import Ledger
+from pipecat_tavus.room import RoomConfig
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
 from pipecat_tavus.sandbox.room_client import SandboxRoom
+
+FULL = os.environ.get("TAVUS_MATRIX") == "full"
+"""Whether to take the time for everything, instead of a sample of what is beyond the promise."""
 
 QUICK = ReplicaSettings(join_delay=0.005, rendering_delay=0.005, gap=0.05)
 PATIENCE = 0.15
@@ -46,6 +57,7 @@ class Stage:
     set_environment: SetEnvironment
     watch: Watch
     errors: list[TavusError] = field(default_factory=list)
+    gives_up: bool = False
 
     def transport(self, room_factory: Any = None, **params: Any) -> TavusTransport:
         self.set_environment(self.sandbox, self.ledger_path)
@@ -211,6 +223,102 @@ async def has_a_room_that_fails(stage: Stage) -> None:
     await run.end()
 
 
+class RestlessRoom(SandboxRoom):
+    """A room that reports trouble, and changes of everybody."""
+
+    def __init__(self, config: RoomConfig):
+        super().__init__(config)
+        self._told = config.listener
+
+    async def join(self) -> None:
+        await super().join()
+        await self._told.on_room_error("a hiccup")
+        for interrupted in (True, False):
+            await self._told.on_connection(interrupted=interrupted)
+        for name in ("Mo", "Moe"):
+            await self._told.on_participant_joined({"id": "p", "info": {"userName": name}})
+            await self._told.on_participant_updated({"id": "p", "info": {"userName": "M"}})
+        await self._told.on_participant_left({"id": "p"}, "bored")
+
+
+async def has_a_restless_room(stage: Stage) -> None:
+    run = Run(stage.transport(RestlessRoom))
+    await run.started(stage.watch)
+    await run.end()
+
+
+class BrokenRoom(SandboxRoom):
+    """A room that cannot do what it must: `broken` says what."""
+
+    broken = ""
+
+    async def setup(self, setup: Any) -> None:
+        if self.broken == "setup":
+            raise OSError("no device")
+        await super().setup(setup)
+
+    async def register_audio_destination(self, *args: Any, **kwargs: Any) -> None:
+        if self.broken == "publish":
+            raise TavusRoomSendError("no track today")
+        await super().register_audio_destination(*args, **kwargs)
+
+    async def leave(self) -> None:
+        await super().leave()
+        if self.broken == "leave":
+            raise OSError("the network is gone")
+
+
+class NoSetup(BrokenRoom):
+    broken = "setup"
+
+
+class NoTrack(BrokenRoom):
+    broken = "publish"
+
+
+class NoLeave(BrokenRoom):
+    broken = "leave"
+
+
+async def has_no_device(stage: Stage) -> None:
+    run = Run(stage.transport(NoSetup))
+    await run.started(stage.watch)
+    await run.end()
+
+
+async def has_no_track(stage: Stage) -> None:
+    run = Run(stage.transport(NoTrack))
+    await run.started(stage.watch)
+    await run.end()
+
+
+async def cannot_leave(stage: Stage) -> None:
+    run = Run(stage.transport(NoLeave))
+    await run.started(stage.watch)
+    await run.end()
+
+
+async def cannot_end(stage: Stage) -> None:
+    """Tavus refuses the end; that is told, and the next one ends it."""
+    stage.gives_up = True
+    stage.sandbox.fail("POST /conversations/{id}/end", status=401)
+    await lives_and_ends(stage)
+
+
+async def loses_its_replica(stage: Stage) -> None:
+    """The replica leaves, which ends the conversation."""
+    transport = stage.transport(replica_left="end")
+    run = Run(transport)
+    if await run.started(stage.watch) and transport.conversation:
+        until = time.monotonic() + 1
+        while not transport._client.replica_present and time.monotonic() < until:
+            await asyncio.sleep(0.005)
+        with suppress(TavusError, KeyError):
+            stage.sandbox.replica(transport.conversation.id).leave()
+        await asyncio.wait([run.task], timeout=0.3)
+    await run.end()
+
+
 async def is_shut_down(stage: Stage) -> None:
     """Tavus says that it shuts the conversation down."""
     transport = stage.transport()
@@ -288,6 +396,12 @@ PLAIN: tuple[Life, ...] = (lives_and_ends, is_cancelled, loses_its_task, stays_a
 ROUGH: tuple[Life, ...] = (
     speaks,
     has_a_room_that_fails,
+    has_a_restless_room,
+    has_no_device,
+    has_no_track,
+    cannot_leave,
+    cannot_end,
+    loses_its_replica,
     is_shut_down,
     loses_its_room,
     loses_an_answer,
@@ -330,7 +444,7 @@ async def _debts(stage: Stage) -> list[str]:
     book, complaints = stage.sandbox.conversations, []
     told = " ".join(map(str, stage.errors))
     owed = await _owed(stage)
-    gives_up = stage.watch.fault is not None and stage.watch.fault.gives_up
+    gives_up = stage.gives_up or bool(stage.watch.fault and stage.watch.fault.gives_up)
     for conversation in book.values():
         name = conversation.name or "?"
         # What others left is not for this one to tell of; the next one comes across it, too.
