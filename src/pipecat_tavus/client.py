@@ -291,9 +291,8 @@ class TavusTransportClient(RoomAccess):
             await self._events.failed(error, raised=True)
 
     async def _left(self) -> None:
-        for task in (self._naming, self._guarding):
-            if task:
-                task.cancel()
+        if self._naming:
+            self._naming.cancel()
         await self._events.everybody_left("the bot left")
 
     async def _guard(self) -> None:
@@ -305,12 +304,11 @@ class TavusTransportClient(RoomAccess):
         looks = 0
         try:
             # One that has only just finished may be cleaning up, or be followed by another.
-            while looks < 2 and not self.is_over:
-                await asyncio.sleep(_GUARD_INTERVAL)
+            while looks < 2 and not await self._life.wait_for_end(_GUARD_INTERVAL):
                 over = self._worker is not None and self._worker.has_finished()
                 looks = looks + 1 if over else 0
         except asyncio.CancelledError:
-            # By the end, or by a loop that shuts down, which waits for whom it cancels.
+            # By a loop that shuts down, which waits for whom it cancels, and for nobody else.
             await self._life.close()
             raise
         self._life.start_closing()

@@ -137,6 +137,18 @@ class ConversationLife:
         while not (closing := self.start_closing()).done():
             await asyncio.wait([closing])
 
+    async def wait_for_end(self, seconds: float) -> bool:
+        """Wait until the end has begun, for a while; whether it has.
+
+        Args:
+            seconds: For how long.
+        """
+        try:
+            await asyncio.wait_for(self._ends.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
     async def wait_closed(self) -> None:
         """Wait for an end that is under way, if one is."""
         if self._closing:
@@ -172,11 +184,7 @@ class ConversationLife:
                 return True
         if left <= 0 or self._ends.is_set():
             return False
-        try:
-            await asyncio.wait_for(self._ends.wait(), min(left, _SLOT_INTERVAL))
-        except TimeoutError:
-            return True
-        return False
+        return not await self.wait_for_end(min(left, _SLOT_INTERVAL))
 
     async def _reap(self) -> int:
         return await end_orphans(self._api, self._ledger)

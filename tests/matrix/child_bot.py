@@ -119,7 +119,7 @@ def create_in_a_child():
     asyncio.run(create())
 
 
-async def shut_the_loop_down(after=None):
+async def shut_the_loop_down(*, at_the_start=False):
     """The application returns, though its bot runs: asyncio cancels everything at once."""
     transport = make()
     worker = PipelineWorker(Pipeline([transport.input(), transport.output()]), enable_rtvi=False)
@@ -136,7 +136,7 @@ async def shut_the_loop_down(after=None):
         await runner.run()
 
     tasks.append(asyncio.create_task(run()))
-    await (started.wait() if after is None else asyncio.sleep(after))
+    await (asyncio.to_thread(wait_for_the_parent) if at_the_start else started.wait())
     say("returns")
 
 
@@ -193,7 +193,7 @@ MODES = {
     "has a forked child": lambda: have_a_child("fork"),
     "has a spawned child": lambda: have_a_child("spawn"),
     "shuts its loop down": lambda: asyncio.run(shut_the_loop_down()),
-    "shuts its loop down at the start": lambda: asyncio.run(shut_the_loop_down(0.15)),
+    "shuts its loop down at the start": lambda: asyncio.run(shut_the_loop_down(at_the_start=True)),
     "handles SIGTERM itself": own_handler,
 }
 

@@ -1,150 +1,24 @@
-"""Whole lives of a bot, each in a sandbox of its own, and what must be true after each.
+"""Whole lives of a bot, each of which an application might lead with a transport.
 
-A life is what an application does with a transport. Where a fault spoils it, the application
-goes on as one does: it ends the run, then cancels it, then cancels its task, again and again.
+Where a fault spoils it, the application goes on as one does: it ends the run, then cancels
+it, then cancels its task, again and again.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from bots import tone
-from matrix.points import Watch, begin
+from matrix.rooms import NoLeave, NoSetup, NoTrack, NumbRoom, RestlessRoom
+from matrix.stage import Run, Stage
 from pipecat.frames.frames import (
-    EndFrame,
     InterruptionFrame,
     OutputTransportMessageFrame,
     TTSAudioRawFrame,
 )
-from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineWorker, ProcessorUnusablePolicy
-from pipecat.workers.runner import WorkerRunner
 
-from pipecat_tavus import (
-    TavusError,
-    TavusParams,
-    TavusRoomError,
-    TavusRoomSendError,
-    TavusTransport,
-)
-from pipecat_tavus.api import TavusApi
-from pipecat_tavus.ledger import Ledger
-from pipecat_tavus.room import RoomConfig
-from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
-from pipecat_tavus.sandbox.room_client import SandboxRoom
-
-FULL = os.environ.get("TAVUS_MATRIX") == "full"
-"""Whether to take the time for everything, instead of a sample of what is beyond the promise."""
-
-QUICK = ReplicaSettings(join_delay=0.005, rendering_delay=0.005, gap=0.05)
-PATIENCE = 0.15
-"""Seconds that an application waits for a run that is broken, before its next step."""
-
-SetEnvironment = Callable[[TavusSandbox, Path], None]
-
-
-@dataclass
-class Stage:
-    """Where a life takes place, and what it left behind."""
-
-    sandbox: TavusSandbox
-    ledger_path: Path
-    set_environment: SetEnvironment
-    watch: Watch
-    errors: list[TavusError] = field(default_factory=list)
-    gives_up: bool = False
-
-    def transport(self, room_factory: Any = None, **params: Any) -> TavusTransport:
-        self.set_environment(self.sandbox, self.ledger_path)
-        quick = {"request_timeout": 3, "join_timeout": 3, "audio_out_end_silence_secs": 0}
-        factory = {"room_factory": room_factory} if room_factory else {}
-        transport = TavusTransport(bot_name="Ada", params=TavusParams(**quick | params), **factory)
-
-        async def on_error(transport: TavusTransport, error: TavusError) -> None:
-            self.errors.append(error)
-
-        transport.add_event_handler("on_error", on_error)
-        return transport
-
-    def ledger(self) -> Ledger:
-        api = TavusApi(self.sandbox.api_key, None, base_url=self.sandbox.api_url)
-        return Ledger(self.ledger_path, base_url=api.base_url, fingerprint=api.fingerprint)
-
-    def active(self) -> list[str]:
-        return [c.id for c in self.sandbox.conversations.values() if c.status == "active"]
-
-    def ends(self) -> list[str]:
-        """The conversations that were ended by a call, once for each good answer."""
-        return [
-            r.path.split("/")[-2]
-            for r in self.sandbox.requests
-            if r.method == "POST" and r.path.endswith("/end") and r.status == 200
-        ]
-
-    def bots(self) -> list[str]:
-        return [b for c in self.sandbox.conversations for b in self.sandbox.room(c).ids("bot")]
-
-
-class Run:
-    """A transport in a real pipeline that runs."""
-
-    def __init__(self, transport: TavusTransport, use: tuple[str, ...] = ("input", "output")):
-        self.worker = PipelineWorker(
-            Pipeline([getattr(transport, name)() for name in use]),
-            processor_unusable_policy=ProcessorUnusablePolicy.END,
-            enable_rtvi=False,
-            idle_timeout_secs=None,
-            cancel_timeout_secs=PATIENCE,
-        )
-        self.begun = asyncio.Event()
-        self.worker.add_event_handler("on_pipeline_started", self._begin)
-        self.task = asyncio.create_task(self._run(), name="application")
-
-    async def _begin(self, *args: Any) -> None:
-        self.begun.set()
-
-    async def _run(self) -> None:
-        self.runner = WorkerRunner(handle_sigint=False)
-        await self.runner.add_workers(self.worker)
-        await self.runner.run()
-
-    async def started(self, watch: Watch) -> bool:
-        """Wait for the start; False where the run is over, or spoiled."""
-        until = time.monotonic() + 5
-        while not self.begun.is_set():
-            if watch.struck:
-                until = min(until, time.monotonic() + PATIENCE)
-            if self.task.done() or time.monotonic() > until:
-                return False
-            await asyncio.sleep(0.002)
-        # The worker is told a moment later, and drops a cancellation that comes before.
-        await asyncio.sleep(0.01)
-        return not watch.struck
-
-    async def end(self) -> None:
-        await self.worker.queue_frame(EndFrame())
-        await self.over()
-
-    async def cancel(self) -> None:
-        self.cancelling = asyncio.create_task(self.worker.cancel())
-        await self.over()
-
-    async def over(self) -> None:
-        """Wait; cancel what is stuck, as often as it takes."""
-        await asyncio.wait([self.task], timeout=PATIENCE)
-        if not self.task.done():
-            self.cancelling = asyncio.create_task(self.worker.cancel())
-        for _ in range(9):
-            await asyncio.wait([self.task], timeout=PATIENCE)
-            if self.task.done():
-                return
-            self.task.cancel()
-        raise AssertionError("the run does not come to its end")
+from pipecat_tavus import TavusError
 
 
 async def lives_and_ends(stage: Stage) -> None:
@@ -197,16 +71,6 @@ async def speaks(stage: Stage) -> None:
     await run.end()
 
 
-class NumbRoom(SandboxRoom):
-    """A room that takes no audio and no settings."""
-
-    async def write_audio_frame(self, frame: Any) -> bool:
-        raise OSError("the device is gone")
-
-    async def update_subscriptions(self, *args: Any, **kwargs: Any) -> None:
-        raise TavusRoomError("no subscriptions today")
-
-
 async def has_a_room_that_fails(stage: Stage) -> None:
     """The room refuses audio, settings and messages."""
     transport = stage.transport(NumbRoom)
@@ -223,61 +87,10 @@ async def has_a_room_that_fails(stage: Stage) -> None:
     await run.end()
 
 
-class RestlessRoom(SandboxRoom):
-    """A room that reports trouble, and changes of everybody."""
-
-    def __init__(self, config: RoomConfig):
-        super().__init__(config)
-        self._told = config.listener
-
-    async def join(self) -> None:
-        await super().join()
-        await self._told.on_room_error("a hiccup")
-        for interrupted in (True, False):
-            await self._told.on_connection(interrupted=interrupted)
-        for name in ("Mo", "Moe"):
-            await self._told.on_participant_joined({"id": "p", "info": {"userName": name}})
-            await self._told.on_participant_updated({"id": "p", "info": {"userName": "M"}})
-        await self._told.on_participant_left({"id": "p"}, "bored")
-
-
 async def has_a_restless_room(stage: Stage) -> None:
     run = Run(stage.transport(RestlessRoom))
     await run.started(stage.watch)
     await run.end()
-
-
-class BrokenRoom(SandboxRoom):
-    """A room that cannot do what it must: `broken` says what."""
-
-    broken = ""
-
-    async def setup(self, setup: Any) -> None:
-        if self.broken == "setup":
-            raise OSError("no device")
-        await super().setup(setup)
-
-    async def register_audio_destination(self, *args: Any, **kwargs: Any) -> None:
-        if self.broken == "publish":
-            raise TavusRoomSendError("no track today")
-        await super().register_audio_destination(*args, **kwargs)
-
-    async def leave(self) -> None:
-        await super().leave()
-        if self.broken == "leave":
-            raise OSError("the network is gone")
-
-
-class NoSetup(BrokenRoom):
-    broken = "setup"
-
-
-class NoTrack(BrokenRoom):
-    broken = "publish"
-
-
-class NoLeave(BrokenRoom):
-    broken = "leave"
 
 
 async def has_no_device(stage: Stage) -> None:
@@ -411,70 +224,3 @@ ROUGH: tuple[Life, ...] = (
     waits_for_a_slot,
     ends_at_the_second_call,
 )
-
-
-async def live(
-    life: Life, watch: Watch, ledger_path: Path, set_environment: SetEnvironment
-) -> list[str]:
-    """Let a bot live, and look at what it left behind; what is wrong with that."""
-    async with TavusSandbox(replica=QUICK, max_concurrent=10) as sandbox:
-        stage = Stage(sandbox, ledger_path, set_environment, watch)
-
-        async def watched() -> None:
-            begin(watch)
-            await life(stage)
-
-        complaints: list[str] = []
-        task = asyncio.create_task(watched(), name="life")
-        try:
-            async with asyncio.timeout(15):
-                await task
-        except Exception as e:
-            complaints.append(f"the life itself: {e!r}")
-        until = time.monotonic() + 6
-        while watch.unfinished() and time.monotonic() < until:
-            await asyncio.sleep(0.005)
-        complaints += [f"a task is left: {task}" for task in watch.unfinished()]
-        complaints += [f"in the room: {bot}" for bot in stage.bots()]
-        return complaints + await _debts(stage)
-
-
-async def _debts(stage: Stage) -> list[str]:
-    """What is wrong with the book of the sandbox, and with the ledger."""
-    book, complaints = stage.sandbox.conversations, []
-    told = " ".join(map(str, stage.errors))
-    owed = await _owed(stage)
-    gives_up = stage.gives_up or bool(stage.watch.fault and stage.watch.fault.gives_up)
-    for conversation in book.values():
-        name = conversation.name or "?"
-        # What others left is not for this one to tell of; the next one comes across it, too.
-        if name.startswith("left with"):
-            continue
-        if conversation.status == "active":
-            if not gives_up:
-                complaints.append(f"not ended: {conversation.id}")
-            elif conversation.id not in told and name not in told:
-                complaints.append(f"not ended, and nobody was told: {conversation.id}")
-        elif name in owed and not gives_up:
-            complaints.append(f"ended, and owed still: {conversation.id}")
-    if owed or stage.active():
-        stage.set_environment(stage.sandbox, stage.ledger_path)
-        following = TavusTransport(bot_name="Grace")
-        await following.create_conversation()
-        await following.close()
-        complaints += [f"not ended by the next: {id}" for id in stage.active()]
-        complaints += [f"owed for good: {name}" for name in await _owed(stage)]
-    for conversation in book.values():
-        if conversation.shutdown_reason != "end_conversation_endpoint_hit":
-            complaints.append(f"it was not we who ended it: {conversation.shutdown_reason}")
-    if sorted(stage.ends()) != sorted(book):
-        complaints.append(f"not ended once each: {stage.ends()}")
-    return complaints
-
-
-async def _owed(stage: Stage) -> list[str]:
-    """The names in the ledger, once a thread that writes has had its time."""
-    until = time.monotonic() + 0.2
-    while (owed := stage.ledger().entries()) and time.monotonic() < until:
-        await asyncio.sleep(0.01)
-    return [entry.name for entry in owed]

@@ -15,8 +15,10 @@ from collections import Counter
 
 import pytest
 from loguru import logger
-from matrix.lives import FULL, PLAIN, ROUGH, Life, live
+from matrix.lives import PLAIN, ROUGH, Life
 from matrix.points import HOME, Fault, Point, Watch, watching
+from matrix.stage import FULL
+from matrix.verdict import live
 
 from pipecat_tavus import TavusServerError, client, conversation, farewell, opening, orphans
 

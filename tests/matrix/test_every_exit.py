@@ -303,8 +303,11 @@ async def test_a_loop_that_is_shut_down_under_a_bot(stage, child, mode):
         # It is opened, and nobody is told.
         stage.sandbox.fail("POST /conversations", hang=True, work=True)
     with child(stage, mode) as bot:
-        await bot.says("returns")
         async with asyncio.timeout(SECONDS):
+            while not stage.sandbox.conversations:
+                await asyncio.sleep(0.005)
+            bot.go_on()
+            await bot.says("returns")
             while not ended(stage) or stage.ledger().entries():
                 await asyncio.sleep(0.005)
 

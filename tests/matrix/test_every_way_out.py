@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 from bots import EVENTS, tone
-from matrix.lives import FULL, Run
+from matrix.stage import FULL, Run
 from pipecat.frames.frames import CancelFrame, EndFrame, StopFrame, TTSAudioRawFrame
 from pipecat.utils.asyncio.task_manager import TaskManager
 
