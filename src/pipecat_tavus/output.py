@@ -256,7 +256,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         await self._presenter.interrupted(cut)
 
     async def _present(self) -> None:
-        while True:
+        while not self._presenter.is_over:
             try:
                 await self._presenter.run()
             except Exception as e:

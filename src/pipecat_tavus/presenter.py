@@ -53,7 +53,11 @@ class Moment(NamedTuple):
 
 
 class Presenter:
-    """Pushes frames of the bot's speech when their moment has come."""
+    """Pushes frames of the bot's speech when their moment has come.
+
+    Parameters:
+        is_over: Whether the bot has left the room.
+    """
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class Presenter:
         # The directions in which the pipeline was told that the bot speaks.
         self._told: set[FrameDirection] = set()
         self._spoken = SpokenWords()
+        self.is_over = False
 
     def request(self) -> None:
         """Speech came to be handed over, perhaps only later."""
@@ -112,7 +117,9 @@ class Presenter:
             direction: Where it goes.
         """
         now, moment = time.monotonic(), Moment(frame, direction)
-        if frame.pts and not isinstance(frame, TTSStoppedFrame):
+        if self.is_over:
+            await self._tell(moment)
+        elif frame.pts and not isinstance(frame, TTSStoppedFrame):
             # It comes at its time at the earliest, and late behind speech that was held.
             self._playout.put_timed(moment, now + (frame.pts - self._clock()) / 1e9)
         else:
@@ -137,19 +144,22 @@ class Presenter:
         self._changed.set()
 
     async def run(self) -> None:
-        """Push what waits, until cancelled."""
-        while True:
+        """Push what waits, until the bot has left the room: nothing is heard from then on."""
+        while not self.is_over:
             await self._release()
             await self._next_moment()
+        await self.interrupted(await self.interrupt())
 
     async def drain(self) -> None:
-        """Push what waits until everything was heard."""
+        """Push what waits until everything was heard, or the bot has left."""
         await self._release()
-        while self._playout:
+        while self._playout and not self.is_over:
             await self._next_moment()
             await self._release()
 
     async def _next_moment(self) -> None:
+        if self.is_over:
+            return
         at = self._playout.next_at()
         try:
             async with asyncio.timeout(None if at is None else max(0.0, at - time.monotonic())):
@@ -192,6 +202,11 @@ class Presenter:
         """
         if event.role == "replica":
             self._spoken.heard(event.speech)
+
+    def on_left(self) -> None:
+        """The bot has left the room."""
+        self.is_over = True
+        self._changed.set()
 
     async def interrupt(self) -> Cut[Moment]:
         """Forget what the person will not hear, and tell what was heard until now.

@@ -156,6 +156,8 @@ class RoomEvents:
 
     async def everybody_left(self, reason: str) -> None:
         """Nobody is seen any more, since the bot is no longer in the room."""
+        for listener in self._speech_listeners:
+            listener.on_left()
         await self._apply(self._roster.closed(reason))
 
     async def failed(self, error: TavusError, *, raised: bool = False) -> None:

@@ -29,3 +29,7 @@ class SpeechListener(Protocol):
     def on_streaming_utterance(self, event: StreamingUtteranceEvent) -> None:
         """More was really spoken, by the replica or a user."""
         ...
+
+    def on_left(self) -> None:
+        """The bot has left the room, or was put out of it: nothing is heard any more."""
+        ...

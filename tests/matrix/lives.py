@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from bots import tone
-from matrix.rooms import NoLeave, NoSetup, NoTrack, NumbRoom, RestlessRoom
+from matrix.rooms import NoLeave, NoSetup, NoTrack, NumbRoom, RestlessRoom, RoomWithoutReplica
 from matrix.stage import Run, Stage
 from pipecat.frames.frames import (
     InterruptionFrame,
@@ -18,7 +18,7 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
 )
 
-from pipecat_tavus import TavusError
+from pipecat_tavus import TavusError, TavusTransport
 
 
 async def lives_and_ends(stage: Stage) -> None:
@@ -55,7 +55,25 @@ async def stays_alone(stage: Stage) -> None:
 
 
 async def speaks(stage: Stage) -> None:
-    transport = stage.transport()
+    await _speaks(stage, stage.transport())
+
+
+async def echoes(stage: Stage) -> None:
+    """It speaks by echo messages, in real time."""
+    params = {"audio_delivery": "echo", "echo_lead_secs": 0, "replica_timeout": 0}
+    await _speaks(stage, stage.transport(RoomWithoutReplica, **params))
+
+
+async def waits_for_its_replica(stage: Stage) -> None:
+    """It greets before the replica has come."""
+    transport = stage.transport(RoomWithoutReplica, replica_timeout=0.3)
+    run = Run(transport)
+    if await run.started(stage.watch):
+        await run.worker.queue_frame(TTSAudioRawFrame(tone(0.06, 24000), 24000, 1))
+    await run.end()
+
+
+async def _speaks(stage: Stage, transport: TavusTransport) -> None:
     run = Run(transport)
     if await run.started(stage.watch) and transport.conversation:
         with suppress(TavusError, KeyError):
@@ -208,6 +226,8 @@ Life = Callable[[Stage], Awaitable[None]]
 PLAIN: tuple[Life, ...] = (lives_and_ends, is_cancelled, loses_its_task, stays_alone)
 ROUGH: tuple[Life, ...] = (
     speaks,
+    echoes,
+    waits_for_its_replica,
     has_a_room_that_fails,
     has_a_restless_room,
     has_no_device,

@@ -1,9 +1,11 @@
 """Rooms in which something goes wrong, for the lives that are lived in them."""
 
+from dataclasses import replace
 from typing import Any
 
 from pipecat_tavus import TavusRoomError, TavusRoomSendError
 from pipecat_tavus.room import RoomConfig
+from pipecat_tavus.roster import REPLICA_USER_ID
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 
 
@@ -15,6 +17,31 @@ class NumbRoom(SandboxRoom):
 
     async def update_subscriptions(self, *args: Any, **kwargs: Any) -> None:
         raise TavusRoomError("no subscriptions today")
+
+
+class _Blind:
+    """A listener that is told nothing of the replica."""
+
+    def __init__(self, listener: Any):
+        self._listener = listener
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listener, name)
+
+    async def on_joined(self, data: Any) -> None:
+        local = data["participants"]["local"]
+        await self._listener.on_joined({**data, "participants": {"local": local}})
+
+    async def on_participant_joined(self, participant: Any) -> None:
+        if REPLICA_USER_ID not in participant["info"]["userId"]:
+            await self._listener.on_participant_joined(participant)
+
+
+class RoomWithoutReplica(SandboxRoom):
+    """A room in which the replica is not seen."""
+
+    def __init__(self, config: RoomConfig):
+        super().__init__(replace(config, listener=_Blind(config.listener)))
 
 
 class RestlessRoom(SandboxRoom):

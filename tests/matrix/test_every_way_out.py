@@ -25,6 +25,15 @@ from pipecat_tavus import (
 )
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 
+TAVUS_EVENTS = {
+    "on_event": ("system.replica_present", {}),
+    "on_replica_started_speaking": ("conversation.replica.started_speaking", {}),
+    "on_replica_stopped_speaking": ("conversation.replica.stopped_speaking", {}),
+    "on_utterance": ("conversation.utterance", {"role": "user", "speech": "Hello"}),
+    "on_tool_call": ("conversation.tool_call", {"name": "look", "arguments": "{}"}),
+    "on_shutdown": ("system.shutdown", {"reason": "x"}),
+}
+
 
 async def eventually(condition, seconds=5.0):
     async with asyncio.timeout(seconds):
@@ -172,8 +181,12 @@ async def test_an_exception_in_any_of_the_applications_handlers(stage, event, er
     await person.send_message({"hello": 1})
     await asyncio.sleep(0.02)
     await person.leave()
+    replica = stage.sandbox.replica(transport.conversation.id)
     if event == "on_replica_left":
-        stage.sandbox.replica(transport.conversation.id).leave()
+        replica.leave()
+    elif event in TAVUS_EVENTS:
+        await eventually(lambda: replica.id)
+        replica.tell(*TAVUS_EVENTS[event])
     await eventually(lambda: called, 2)
     await run.end()
 

@@ -304,6 +304,9 @@ class Ear:
         self.heard.append(event)
         self.before = len(self.bot.named("on_event")), len(self.bot.named("on_app_message"))
 
+    def on_left(self):
+        pass
+
     def on_streaming_utterance(self, event):
         self.heard.append(event)
         raise ValueError("a listener that fails stops nothing")
