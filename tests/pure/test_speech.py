@@ -242,6 +242,18 @@ def test_another_start_within_it_is_of_what_goes_on():
     speech, first, second = continued(0.4)
     assert speech.replica_started(1.2) == approx(0.6)
     assert first.heard_after() == 0.4 and second.heard_after() == approx(0.6)
+    speech.pending(1.7)
+    assert say(speech, 1.7, 1.0).heard_after() == approx(0.6)
+
+
+def test_one_start_is_of_the_first_of_what_has_no_pause_even_if_late():
+    speech, _ = heard(lag=0.5, secs=0.1)
+    first = say(speech, 5.0, 0.5)
+    speech.pending(5.5)
+    second = say(speech, 5.6, 1.0)
+    assert speech.replica_started(6.1) == approx(1.1)
+    assert first.started_at == 6.1
+    assert first.heard_after() == second.heard_after() == approx(1.1)
 
 
 # Which stretch starts.
@@ -347,6 +359,7 @@ def test_a_stop_is_not_of_what_follows_and_is_not_heard_yet():
     speech, first, second = continued(0.4)
     speech.replica_stopped(0.9)
     assert first.stopped_at == 0.9 and second.stopped_at is None
+    assert not second.paused
 
 
 def test_a_stop_names_its_speech():
