@@ -234,6 +234,14 @@ def test_what_was_heard_is_known_while_more_speech_awaits_its_start():
     assert line.cut(1.5).partial == ("one", approx(0.8))
 
 
+def test_what_was_heard_whole_is_no_part():
+    speech, line = playout(lag=0.5)
+    say(speech, line, 0.0, 1.0, "one")
+    speech.replica_started(0.5)
+    assert line.cut(1.6) == (["one"], None)
+    assert speech.last is None
+
+
 def test_what_waits_without_speech_is_dropped_as_well():
     _, line = playout()
     line.put(1.0, "a")

@@ -320,6 +320,13 @@ def test_a_start_long_after_all_speech_is_of_something_else():
     assert speech.next_at() == 111.0
 
 
+def test_what_was_stopped_does_not_start():
+    speech, _, second = continued(0.4)
+    speech.replica_stopped(2.0)
+    assert second.stopped_at == 2.0
+    assert speech.replica_started(2.5) is None
+
+
 def test_what_is_not_handed_over_yet_does_not_start():
     speech = Speech()
     speech.pending(0.0)

@@ -41,6 +41,7 @@ def test_parts_are_told_one_after_the_other():
 @pytest.mark.parametrize("it", ["It's", "It\u2019s"])
 def test_an_apostrophe_parts_no_word(it):
     assert rest([f"{it} ours"], [it]) == "ours"
+    assert rest(["Its ours"], [it]) == "ours"
 
 
 def test_another_reply_begins_anew():

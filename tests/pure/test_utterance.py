@@ -20,6 +20,10 @@ def test_an_end_without_a_rest_is_40_ms_of_silence():
     assert utterance.end() == bytes(1280)
 
 
+def test_chunks_are_cut_between_samples():
+    assert Utterance("u", 22050, 30).feed(bytes(1324)) == [bytes(1322)]
+
+
 @given(
     pieces=st.lists(st.binary(max_size=3000).map(lambda b: b[: len(b) // 2 * 2])),
     rate=st.sampled_from([8000, 16000, 22050, 24000, 44100, 48000]),
