@@ -85,7 +85,11 @@ class Playout(Generic[T]):
             opens: Whether it belongs to speech that is about to be handed over.
             closes: Whether it is the end of speech, of which the replica tells as well.
         """
-        stretch = self._speech.pending(now) if opens else self._speech.last
+        if opens:
+            stretch = self._speech.pending(now)
+        else:
+            # Audio was handed over, even if more speech is about to be.
+            stretch = self._speech.begun if secs else self._speech.last
         at = now if stretch is None or stretch.start is None else max(now, stretch.end)
         self._line.append(_Waiting(item, at, stretch, secs, closes))
 
@@ -109,6 +113,7 @@ class Playout(Generic[T]):
             The item.
         """
         if not self:
+            self._speech.forget()
             return None
         self._speech.settle(now)
         line, timed = self._line_due(), self._timed_due()
@@ -119,8 +124,6 @@ class Playout(Generic[T]):
         entry = self._line.popleft()
         if entry.closes and not any(other.secs for other in self._line):
             self._first = None
-        if not self:
-            self._speech.forget()
         return entry.item
 
     def next_at(self) -> float | None:
@@ -137,12 +140,12 @@ class Playout(Generic[T]):
         Returns:
             What is left.
         """
-        unplayed = self._speech.cut(now)
         partial = None
-        for entry in self._line:
-            begin = entry.at - entry.secs
-            if entry.secs and begin < unplayed < entry.at:
-                partial = (entry.item, unplayed - begin)
+        for item, at, stretch, secs, _ in self._line:
+            heard = now - stretch.hears(at - secs) if stretch else 0.0
+            if 0 < heard < secs:
+                partial = (item, heard)
+        self._speech.cut(now)
         dropped = [e.item for e in self._line] + [e.item for _, _, e in sorted(self._timed)]
         self._line.clear()
         self._timed.clear()

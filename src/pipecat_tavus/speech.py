@@ -28,6 +28,13 @@ _PATIENCE = 0.5
 _UNBEGUN = 1.0
 """Seconds after which nothing waits any more for speech that was never handed over."""
 
+_EARLY = 0.3
+"""How many seconds before its sound a start may come, for what is not told to the sample."""
+
+_LATE = 5.0
+"""Seconds after its sound from which on a start is of something else, such as what the
+replica says on its own: who believed it would wait as long for all that follows."""
+
 _STALE = 0.5
 """Seconds after an interruption in which a start may still be of what was interrupted."""
 
@@ -43,7 +50,7 @@ class Stretch:
         end: Where its audio ends, if it is played from ``start`` on.
         sound: Where its first sound is, from which on the replica speaks.
         shift: How much later than that the person hears it, or None while unknown.
-        follows: The stretch that it continues, whose shift it has.
+        follows: The first of those that it continues without a pause, whose shift it has.
         confirmed: Whether the replica said that it speaks it.
         started_at: When the replica said that it starts.
         stopped_at: When the replica said that it stopped.
@@ -85,11 +92,33 @@ class Stretch:
         """
         shift = self.heard_after()
         if self.start is None:
-            return self.opened + (_UNBEGUN if shift is None else shift)
+            return max(at, self.opened + (_UNBEGUN if shift is None else shift))
         if shift is None:
             return float("inf")
         due = max(at, self.start) + shift
         return due if self.stopped_at is None else min(due, self.stopped_at)
+
+    @property
+    def speaks_at(self) -> float:
+        """Where its first sound is, or would be, in hand-over time."""
+        start = self.opened if self.start is None else self.start
+        return start if self.sound is None else self.sound
+
+    def may_start(self, now: float) -> bool:
+        """Whether the replica may say now that it starts to speak it.
+
+        Args:
+            now: The time.
+
+        Returns:
+            Whether it may: once, about when its sound is due, and where no start of what it
+            continues is still to come.
+        """
+        if self.start is None or self.started_at is not None or self.stopped_at is not None:
+            return False
+        if self.follows and not self.follows.is_confirmed():
+            return False
+        return -_EARLY <= now - self.speaks_at <= _LATE
 
     @property
     def patience(self) -> float:
@@ -126,9 +155,14 @@ class Speech:
         return self._stretches[-1] if self._stretches else None
 
     @property
+    def begun(self) -> Stretch | None:
+        """The stretch that was handed over last, whatever is about to be."""
+        return next((s for s in reversed(self._stretches) if s.start is not None), None)
+
+    @property
     def end(self) -> float | None:
         """Where the audio handed over last ends, in hand-over time, or None."""
-        return None if self.last is None or self.last.start is None else self.last.end
+        return self.begun.end if self.begun else None
 
     @property
     def is_confirmed(self) -> bool:
@@ -184,10 +218,7 @@ class Speech:
         stretch.id = id
         if stretch.shift is None and before and self._goes_on(before, now, id):
             before.continued = True
-            if before.is_confirmed():
-                stretch.shift, stretch.confirmed = before.heard_after(), True
-            else:
-                stretch.follows = before
+            stretch.follows = before.follows or before
         return stretch.start
 
     def replica_started(self, now: float, id: str | None = None) -> float | None:
@@ -204,15 +235,14 @@ class Speech:
         if not self._follows:
             return None
         stretch = self._which_starts(now, id)
-        if stretch is None or stretch.start is None:
+        if stretch is None:
             return None
         for earlier in self._stretches[: self._stretches.index(stretch)]:
             if not earlier.is_confirmed():
                 # Its own start was lost.
                 earlier.confirmed, earlier.shift = True, earlier.shift or 0.0
         self._silent = False
-        sound = stretch.start if stretch.sound is None else stretch.sound
-        stretch.shift = self._lag = max(0.0, now - sound)
+        stretch.shift = self._lag = max(0.0, now - stretch.speaks_at)
         stretch.confirmed, stretch.follows, stretch.started_at = True, None, now
         return stretch.shift
 
@@ -238,35 +268,27 @@ class Speech:
         Args:
             now: The time.
         """
-        for stretch in self._stretches:
-            if stretch.heard_after() is None and stretch.start is not None:
-                if now >= self._patient_until(stretch):
-                    self._silent = self._silent or self._lag is None
-                    stretch.shift = self._lag or 0.0
+        for stretch, until in self._unsettled():
+            if stretch.heard_after() is None and now >= until:
+                self._silent = self._silent or self._lag is None
+                stretch.shift = self._lag or 0.0
 
     def next_at(self) -> float:
         """When there is next something to :meth:`settle`, or ``inf``."""
-        unsettled = (s for s in self._stretches if s.heard_after() is None)
-        return min(map(self._patient_until, unsettled), default=float("inf"))
+        return min((until for _, until in self._unsettled()), default=float("inf"))
 
     def forget(self) -> None:
         """Forget what was heard, as everything was."""
         del self._stretches[:-2]
 
-    def cut(self, now: float) -> float:
+    def cut(self, now: float) -> None:
         """It is interrupted: the rest is not heard.
 
         Args:
             now: The time.
-
-        Returns:
-            From when on it was not heard, in hand-over time.
         """
-        last = next((s for s in reversed(self._stretches) if s.start is not None), None)
-        shift = last.heard_after() if last else 0.0
         self._stretches.clear()
         self._cut_at = now
-        return float("-inf") if shift is None else now - shift
 
     def is_stale(self, now: float) -> bool:
         """Whether a start that belongs to nothing belongs to what was just interrupted.
@@ -279,21 +301,25 @@ class Speech:
         """
         return now - self._cut_at < _STALE
 
-    def _patient_until(self, stretch: Stretch) -> float:
-        if stretch.start is None:
-            return stretch.opened + _UNBEGUN
-        return stretch.start + (_FIRST_PATIENCE if self._lag is None else self._lag + _PATIENCE)
+    def _unsettled(self) -> list[tuple[Stretch, float]]:
+        # What was never handed over is given up without being asked for.
+        patience = _FIRST_PATIENCE if self._lag is None else self._lag + _PATIENCE
+        return [
+            (s, s.start + patience)
+            for s in self._stretches
+            if s.start is not None and s.heard_after() is None
+        ]
 
     def _which_starts(self, now: float, id: str | None) -> Stretch | None:
-        expected = [
-            s for s in self._stretches
-            if s.start is not None and s.started_at is None and s.stopped_at is None
-        ]  # fmt: skip
-        named = [s for s in expected if id is not None and s.id == id]
+        named = [s for s in self._stretches if id is not None and s.id == id]
+        expected = [s for s in named or self._stretches if s.may_start(now)]
         if named:
-            return named[0]
+            return expected[0] if expected else None
+        if self._lag is None:
+            # It may take long for the first time: what waits is spoken in its order.
+            expected = [s for s in expected if s.heard_after() is None][:1] or expected
         lag = self._lag or 0.0
-        best = min(expected, key=lambda s: abs((s.start or 0.0) + lag - now), default=None)
-        if best and self.is_stale(now) and now - (best.start or 0.0) < lag / 2:
+        best = min(expected, key=lambda s: abs(s.speaks_at + lag - now), default=None)
+        if best and self.is_stale(now) and now - best.speaks_at < lag / 2:
             return None
         return best

@@ -38,6 +38,7 @@ class SpokenWords:
         Args:
             speech: All that it has spoken, or all since a part that it told of before.
         """
+        speech = speech.strip()
         last = self._parts[-1] if self._parts else ""
         if speech.startswith(last):
             self._parts[-1:] = [speech]
@@ -46,7 +47,7 @@ class SpokenWords:
 
     def rest(self) -> str:
         """What was spoken and is not in the context yet, or an empty text."""
-        text = " ".join(part.strip() for part in self._parts)
+        text = " ".join(self._parts)
         words = list(_WORD.finditer(text))
         if len(words) <= self._released:
             return ""
