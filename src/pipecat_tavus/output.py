@@ -22,6 +22,7 @@ from pipecat.frames.frames import (
     OutputTransportMessageFrame,
     OutputTransportMessageUrgentFrame,
     StartFrame,
+    TTSAudioRawFrame,
     TTSStoppedFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
@@ -176,7 +177,8 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         if isinstance(frame, OutputAudioRawFrame):
             self._tail_held = True
             if frame.transport_destination is None:
-                self._presenter.request()
+                if isinstance(frame, TTSAudioRawFrame):
+                    self._presenter.request()
                 # Here, not in a write: Pipecat gives up on an output whose write takes long.
                 await self._wait_for_replica()
         elif isinstance(frame, TTSStoppedFrame):

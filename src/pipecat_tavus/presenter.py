@@ -19,6 +19,7 @@ from pipecat.frames.frames import (
     BotSpeakingFrame,
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
+    DataFrame,
     EndFrame,
     Frame,
     OutputAudioRawFrame,
@@ -187,7 +188,7 @@ class Presenter:
         else:
             lost = event.interrupted and self._speech.is_confirmed
             if lost:
-                self._lose(self._playout.cut(now))
+                self._lose(now)
             self._speech.replica_stopped(now, event.inference_id)
             if lost or self._speaks_on_its_own:
                 self._speaks_on_its_own = False
@@ -243,11 +244,19 @@ class Presenter:
         self._own.append(Moment(frame, _DOWN))
         self._changed.set()
 
-    def _lose(self, cut: Cut[Moment]) -> None:
-        """The replica was interrupted by somebody else."""
+    def _lose(self, now: float) -> None:
+        """The replica was interrupted by somebody else: the rest is not heard."""
+        while (moment := self._playout.pop(now)) is not None:
+            self._own.append(moment)
+        cut = self._playout.cut(now)
         if heard := _heard(cut):
             self._own.append(Moment(heard, _DOWN))
-        self._own += [moment for moment in cut.dropped if not moment.frame.interruptible]
+        # Nobody else in the pipeline is interrupted: all but what was not said goes its way.
+        self._own += [
+            moment
+            for moment in cut.dropped
+            if not (isinstance(moment.frame, DataFrame) and moment.frame.interruptible)
+        ]
 
     def _announce_speaking(
         self, kind: type[BotStartedSpeakingFrame] | type[BotStoppedSpeakingFrame]

@@ -38,12 +38,13 @@ class SpokenWords:
         Args:
             speech: All that it has spoken, or all since a part that it told of before.
         """
-        speech = speech.strip()
-        last = self._parts[-1] if self._parts else ""
-        if speech.startswith(last):
-            self._parts[-1:] = [speech]
-        elif not last.startswith(speech):
-            self._parts.append(speech)
+        last = _words(self._parts[-1]) if self._parts else []
+        words = _words(speech)
+        if words[: len(last)] == last:
+            # With what was told before, whose punctuation may be another by now.
+            self._parts[-1:] = [speech.strip()]
+        elif last[: len(words)] != words:
+            self._parts.append(speech.strip())
 
     def rest(self) -> str:
         """What was spoken and is not in the context yet, or an empty text."""
@@ -57,3 +58,7 @@ class SpokenWords:
         """Another reply begins."""
         self._released = 0
         self._parts.clear()
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text)]

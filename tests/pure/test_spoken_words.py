@@ -59,3 +59,12 @@ def test_context_and_rest_are_what_was_spoken(words, data):
     known = data.draw(st.integers(0, len(words)))
     spoken = [" ".join(words[: n + 1]) for n in range(len(words))]
     assert [*words[:known], *rest(spoken, words[:known]).split()] == words
+
+
+def test_words_whose_punctuation_changes_are_the_same_words():
+    words = SpokenWords()
+    words.heard("Hello,")
+    words.heard("hello. How are")
+    words.heard("Hello! How are you?")
+    words.heard("Hello")
+    assert words.rest() == "Hello! How are you?"
