@@ -185,7 +185,7 @@ async def test_speech_is_as_long_as_its_text_and_arrives_whole():
         assert np.abs(np.frombuffer(pcm, np.int16)).max() > 3000
         seconds.append(len(pcm) / 2 / 24000)
         native = espeak().speak(text, voice="en", words_per_minute=185, timeout=10)
-        assert seconds[-1] == pytest.approx(len(native) / 2 / espeak().sample_rate, abs=0.01)
+        assert seconds[-1] == pytest.approx(len(native.pcm) / 2 / espeak().sample_rate, abs=0.01)
     assert 0.15 < seconds[0] / 3 < 0.7
     assert 0.15 < seconds[1] / 12 < 0.7
 
