@@ -29,7 +29,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from offline.answering import GREETING, answer
+from offline.answering import GREETING
 from offline.demo import AUDIO
 from offline.stage import play_call
 from pipecat.frames.frames import (
@@ -124,13 +124,10 @@ async def run_captioned(transport: TavusTransport, services: Services) -> None:
 
 
 async def talk(person: SandboxPerson) -> None:
-    """Interrupt the answer to a question with another one."""
-    await person.wait_until_replica_speaks()  # the greeting
-    await person.wait_until_replica_is_silent(0.5)
-    await person.say(AUDIO / "ten_of_clubs.wav")
+    """Interrupt the greeting, and hear the answer to its end."""
     await person.wait_until_replica_speaks()
-    await asyncio.sleep(1.5)  # into the answer, but not to its end
-    await person.say(AUDIO / "seven_of_clubs.wav")
+    await asyncio.sleep(0.6)
+    await person.say(AUDIO / "ten_of_clubs.wav")
     await person.wait_until_replica_speaks()
     await person.wait_until_replica_is_silent(1.0)
 
@@ -142,8 +139,8 @@ def main() -> int:
         The exit status.
     """
     arguments = command_line("A voice bot with captions.").parse_args()
-    # The replica tells the words of its first two replies, and those of the third it does not.
-    replica = ReplicaSettings(transcript=[GREETING, answer("ten of clubs")])
+    # It tells the words of the greeting as it speaks them, and those of the answer it does not.
+    replica = ReplicaSettings(transcript=GREETING)
 
     async def in_sandbox() -> int:
         def bot() -> Coroutine[Any, Any, None]:

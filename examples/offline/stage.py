@@ -16,6 +16,7 @@ from typing import Any
 from pipecat_tavus.sandbox import ReplicaSettings, SandboxPerson, TavusSandbox
 
 TIME_LIMIT = 50.0
+NOTICE_LIMIT = 1.0
 LEAVE_LIMIT = 5.0
 # Should the event loop itself hang, this ends the process.
 HARD_TIME_LIMIT = 59.0
@@ -87,7 +88,7 @@ async def join(sandbox: TavusSandbox) -> SandboxPerson:
 
 
 async def watch(bot: Awaitable[None], person: Awaitable[None]) -> list[str]:
-    """Wait for both to come to their end, the bot after the person.
+    """Wait for both to come to their end, whoever ends the call.
 
     Args:
         bot: The bot, until the call is over.
@@ -101,6 +102,8 @@ async def watch(bot: Awaitable[None], person: Awaitable[None]) -> list[str]:
     try:
         async with asyncio.timeout(TIME_LIMIT):
             await asyncio.wait((running, talking), return_when=asyncio.FIRST_COMPLETED)
+            # A bot that ends the call puts the person out, who is about to notice.
+            await asyncio.wait((talking,), timeout=NOTICE_LIMIT)
             if not talking.done():
                 failures.append("the bot ended before the person had said everything")
             elif talking.exception() is None:
