@@ -18,6 +18,7 @@ from pipecat.utils.shared import acquires, releases
 from yarl import URL
 
 from pipecat_tavus.api import TavusApi
+from pipecat_tavus.background import in_background
 from pipecat_tavus.conversation import ConversationLife
 from pipecat_tavus.errors import TavusApiError, TavusConfigError, TavusError
 from pipecat_tavus.ledger import Ledger
@@ -183,8 +184,9 @@ class TavusTransportClient(RoomAccess):
     @acquires("client")
     async def _set_up(self, setup: FrameProcessorSetup) -> None:
         try:
+            # First: a loop that shuts down may do so while the conversation is created.
+            self._guarding = in_background(self._guard(), "tavus::guard")
             conversation = await self._life.create()
-            self._guarding = asyncio.create_task(self._guard(), name="tavus::guard")
             url, token = _without_token(conversation)
             self._life.room = self._room_factory(
                 RoomConfig(
@@ -289,9 +291,8 @@ class TavusTransportClient(RoomAccess):
             await self._events.failed(error, raised=True)
 
     async def _left(self) -> None:
-        for task in (self._naming, self._guarding):
-            if task:
-                task.cancel()
+        if self._naming:
+            self._naming.cancel()
         await self._events.everybody_left("the bot left")
 
     async def _guard(self) -> None:
@@ -303,12 +304,11 @@ class TavusTransportClient(RoomAccess):
         looks = 0
         try:
             # One that has only just finished may be cleaning up, or be followed by another.
-            while looks < 2 and not self.is_over:
-                await asyncio.sleep(_GUARD_INTERVAL)
+            while looks < 2 and not await self._life.wait_for_end(_GUARD_INTERVAL):
                 over = self._worker is not None and self._worker.has_finished()
                 looks = looks + 1 if over else 0
         except asyncio.CancelledError:
-            # By the end, or by a loop that shuts down, which waits for whom it cancels.
+            # By a loop that shuts down, which waits for whom it cancels, and for nobody else.
             await self._life.close()
             raise
         self._life.start_closing()
@@ -326,7 +326,7 @@ class TavusTransportClient(RoomAccess):
 
     def _check_echo(self) -> None:
         if self.audio_delivery == "echo":
-            if self._params.audio_out_mixer:
+            if self._params.audio_out_mixer is not None:
                 raise TavusConfigError(
                     "audio_out_mixer needs the delivery by track: a mixer never pauses, and an "
                     "echo message belongs to an utterance that ends"
@@ -343,9 +343,8 @@ class TavusTransportClient(RoomAccess):
 
     def _start_naming(self) -> asyncio.Task[str]:
         if self._naming is None:
-            self._naming = asyncio.create_task(self._name(), name="tavus::persona_name")
             # A look-up that fails costs nothing but the warning below.
-            self._naming.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._naming = in_background(self._name(), "tavus::persona_name")
         return self._naming
 
     async def _name(self) -> str:

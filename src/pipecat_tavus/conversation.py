@@ -14,6 +14,7 @@ from typing import Any
 from loguru import logger
 
 from pipecat_tavus.api import TavusApi
+from pipecat_tavus.background import in_background
 from pipecat_tavus.errors import TavusApiError, TavusConcurrencyLimitError, TavusError
 from pipecat_tavus.ledger import Ledger
 from pipecat_tavus.models import Conversation, ConversationOptions
@@ -91,9 +92,8 @@ class ConversationLife:
         if self._closing:
             raise TavusError("The conversation is over, and a client has only one")
         if self._creating is None or _has_failed(self._creating):
-            self._creating = asyncio.create_task(self._create(), name="tavus::create")
             # Whoever waited for it may have been cancelled: then nobody hears of its failure.
-            self._creating.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self._creating = in_background(self._create(), "tavus::create")
         try:
             # The request outlives whoever waits for it: cut off, it could leave a
             # conversation that nobody knows.
@@ -119,7 +119,7 @@ class ConversationLife:
         # One that was cancelled before its first step has done nothing.
         if self._closing is None or self._closing.cancelled():
             self._ends.set()
-            self._closing = asyncio.create_task(self._close(), name="tavus::close")
+            self._closing = in_background(self._close(), "tavus::close")
         return self._closing
 
     def begin_end(self) -> bool:
@@ -137,14 +137,26 @@ class ConversationLife:
         while not (closing := self.start_closing()).done():
             await asyncio.wait([closing])
 
+    async def wait_for_end(self, seconds: float) -> bool:
+        """Wait until the end has begun, for a while; whether it has.
+
+        Args:
+            seconds: For how long.
+        """
+        try:
+            await asyncio.wait_for(self._ends.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
     async def wait_closed(self) -> None:
         """Wait for an end that is under way, if one is."""
         if self._closing:
             await self.close()
 
     async def _create(self) -> Conversation:
-        if not self._api.development:
-            self._reaping = asyncio.create_task(self._reap(), name="tavus::reap")
+        if not self._api.development and self._reaping is None:
+            self._reaping = in_background(self._reap(), "tavus::reap")
         begun = time.monotonic()
         until = begun + self._wait_for_slot
         while True:
@@ -172,11 +184,7 @@ class ConversationLife:
                 return True
         if left <= 0 or self._ends.is_set():
             return False
-        try:
-            await asyncio.wait_for(self._ends.wait(), min(left, _SLOT_INTERVAL))
-        except TimeoutError:
-            return True
-        return False
+        return not await self.wait_for_end(min(left, _SLOT_INTERVAL))
 
     async def _reap(self) -> int:
         return await end_orphans(self._api, self._ledger)

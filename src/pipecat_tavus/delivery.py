@@ -6,6 +6,7 @@
 
 """How the bot's speech gets to the replica: what both ways have in common."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -83,6 +84,10 @@ class Delivery(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """Release everything."""
+    def close(self) -> list[asyncio.Task[None]]:
+        """Nothing more is delivered.
+
+        Returns:
+            The tasks to be cancelled.
+        """
         ...

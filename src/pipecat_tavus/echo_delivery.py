@@ -113,10 +113,13 @@ class EchoDelivery:
         self._tracks.interrupt()
         return flight.part() if flight else None
 
-    async def close(self) -> None:
-        """Release everything."""
-        if self._idle:
-            await self._processor.cancel_task(self._idle)
+    def close(self) -> list[asyncio.Task[None]]:
+        """Nothing more is sent.
+
+        Returns:
+            The tasks to be cancelled.
+        """
+        return [self._idle] if self._idle else []
 
     def _begin(self, sample_rate: int) -> Utterance:
         utterance = Utterance(str(uuid.uuid4()), sample_rate, self._chunk_ms)

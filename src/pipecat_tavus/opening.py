@@ -50,6 +50,7 @@ class Opening:
         self._intending: asyncio.Future[None] | None = None
         self._sent = False
         self._patience = _PATIENTLY
+        self._twins: list[Conversation] = []
 
     async def open(self, until: Callable[[], bool]) -> Conversation:
         """Open the conversation.
@@ -86,12 +87,15 @@ class Opening:
                 self._patience = _AT_ONCE
             try:
                 self.conversation = await self._seek(until)
+                await self._end_twins()
             except TavusApiError as unseen:
-                logger.warning("It could not be looked for: {}", unseen)
+                logger.warning("It could not be looked for, or not be made the one: {}", unseen)
             if self.conversation is None or not self._can_be_adopted(self.conversation):
                 raise
             logger.warning("Tavus conversation {} was opened all the same", self.conversation.id)
-        await asyncio.to_thread(self._ledger.opened, self.name, self.conversation.id)
+        # As long as there are others of the name, the name is what to look for.
+        if not self._twins:
+            await asyncio.to_thread(self._ledger.opened, self.name, self.conversation.id)
         return self.conversation
 
     async def end(self) -> bool:
@@ -115,8 +119,11 @@ class Opening:
                 self.conversation = await self._seek(lambda: False)
             if self.conversation is None:
                 return False
-            await self._api.end_conversation(self.conversation.id)
-            self.conversation.status = "ended"
+            try:
+                await self._end_twins()
+            finally:
+                await self._api.end_conversation(self.conversation.id)
+                self.conversation.status = "ended"
             await self._settled()
             return True
         finally:
@@ -148,6 +155,12 @@ class Opening:
             # Not before: as long as it is written down, somebody else would end it as well.
             orphans.living.discard(self.name)
 
+    async def _end_twins(self) -> None:
+        """End those that were opened besides, by somebody who sent our request again."""
+        while self._twins:
+            await self._api.end_conversation(self._twins[-1].id)
+            logger.warning("Tavus conversation {} was opened twice", self._twins.pop().id)
+
     async def _seek(self, until: Callable[[], bool]) -> Conversation | None:
         """Look for the conversation by its name.
 
@@ -162,9 +175,13 @@ class Opening:
                     try:
                         found, error = await orphans.find_by_name(self._api, self.name), None
                     except TavusApiError as e:
-                        found, error = None, e
-                    if found or until():
-                        return found
+                        found, error = [], e
+                    if found:
+                        # Only the newest is lived in.
+                        self._twins = found[1:]
+                        return found[0]
+                    if until():
+                        return None
         except TimeoutError:
             error = TavusTimeoutError("GET /conversations", f"no answer in {_SEEK_TIMEOUT:g} s")
         if error:

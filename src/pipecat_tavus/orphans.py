@@ -8,8 +8,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass
 
 from loguru import logger
 
@@ -21,6 +20,10 @@ from pipecat_tavus.owner import Owner
 
 _PAGE = 100
 _MAX_PAGES = 20
+_LOOKS = 3
+"""How often to look where conversations end while the pages are read."""
+
+_SECOND_LOOK_SECS = 1.0
 
 STILL_UNDER_WAY_SECS = 60.0
 """For how long a request whose answer was lost may still open a conversation."""
@@ -29,34 +32,60 @@ living: set[str] = set()
 """The names of the conversations that this process is taking care of."""
 
 
-async def find_by_name(api: TavusApi, name: str) -> Conversation | None:
-    """Look for an active conversation by the unique name that it was created with.
+async def find_by_name(api: TavusApi, name: str) -> list[Conversation]:
+    """Look for the active conversations that were created with a unique name.
 
     Args:
         api: The REST client.
         name: The name.
 
     Returns:
-        The conversation, or None where there is none (yet).
+        Those that were seen, the newest first. There is one, or none (yet); several where
+        somebody on the way to Tavus sent the request again.
 
     Raises:
         TavusApiError: The look-up failed.
     """
-    async for conversation in _active(api):
-        if conversation.conversation_name == name:
-            return conversation
-    return None
+    look = await _look(api)
+    for _ in range(_LOOKS - 1):
+        if look.complete or name in look.named:
+            break
+        look = await _look(api)
+    return look.named.get(name, [])
 
 
-async def _active(api: TavusApi) -> AsyncIterator[Conversation]:
+@dataclass
+class _Look:
+    """What was seen in one look through all active conversations.
+
+    Parameters:
+        named: They, by name, the newest first.
+        complete: Whether none that was active all the while can have been missed.
+    """
+
+    named: dict[str, list[Conversation]]
+    complete: bool
+
+
+async def _look(api: TavusApi) -> _Look:
+    named: dict[str, list[Conversation]] = {}
+    seen: set[str] = set()
+    most = 0
+    steady = True
     for page in range(1, _MAX_PAGES + 1):
         found = await api.list_conversations(status="active", limit=_PAGE, page=page)
-        for conversation in found.data:
-            if conversation.status != "ended":
-                yield conversation
+        # One that ends moves all older ones up, perhaps onto a page that was read already.
+        # Where more ended than began meanwhile, the total tells; otherwise none was missed.
+        steady = steady and found.total_count >= most
+        most = max(most, found.total_count)
+        for it in found.data:
+            if it.status != "ended" and it.id not in seen:
+                seen.add(it.id)
+                named.setdefault(it.conversation_name or "", []).append(it)
         # A server may give less than it was asked for.
         if not found.data or page * _PAGE >= found.total_count:
-            break
+            return _Look(named, complete=steady)
+    return _Look(named, complete=False)
 
 
 async def end_orphans(api: TavusApi, ledger: Ledger) -> int:
@@ -73,15 +102,14 @@ async def end_orphans(api: TavusApi, ledger: Ledger) -> int:
         How many were ended.
     """
     entries = await asyncio.to_thread(_orphans, ledger)
-    if any(entry.conversation_id is None for entry in entries):
-        entries = await _looked_up(api, ledger, entries)
-    ended = 0
-    for entry in entries:
+    known = {it.name: [it.conversation_id] for it in entries if it.conversation_id}
+    ended = await _end_all(api, ledger, known)
+    nameless = [entry for entry in entries if entry.conversation_id is None]
+    if nameless:
         try:
-            if entry.name not in living:
-                ended += await _end_orphan(api, ledger, entry)
+            ended += await _end_nameless(api, ledger, nameless)
         except TavusApiError as e:
-            logger.warning("Tavus conversation {} of a dead process stays open: {}", entry.name, e)
+            logger.warning("Tavus conversations of dead processes could not be looked for: {}", e)
     return ended
 
 
@@ -91,28 +119,50 @@ def _orphans(ledger: Ledger) -> list[Entry]:
     return [entry for entry in entries if entry.owner == me or entry.owner.is_gone]
 
 
-async def _looked_up(api: TavusApi, ledger: Ledger, entries: list[Entry]) -> list[Entry]:
-    """The entries that have an id, or whose id is found by their name; all in one look."""
+async def _end_nameless(api: TavusApi, ledger: Ledger, entries: list[Entry]) -> int:
+    """End those whose ids are found by their names.
+
+    One that came to nothing is struck: it is old, and was not there in two complete looks.
+
+    Raises:
+        TavusApiError: A look-up failed.
+    """
     at = time.time()
-    try:
-        ids = {it.conversation_name: it.id async for it in _active(api)}
-    except TavusApiError as e:
-        logger.warning("Tavus conversations of dead processes could not be looked for: {}", e)
-        return [entry for entry in entries if entry.conversation_id]
-    known: list[Entry] = []
-    for entry in entries:
-        found = entry.conversation_id or ids.get(entry.name)
-        if found:
-            known.append(replace(entry, conversation_id=found))
-        elif at - entry.written_at > STILL_UNDER_WAY_SECS:
-            await asyncio.to_thread(ledger.strike, entry.name)
-    return known
+    first = await _look(api)
+    ended = await _end_all(api, ledger, _ids(entries, first))
+    left = [it for it in entries if it.name not in first.named]
+    old = [it for it in left if at - it.written_at > STILL_UNDER_WAY_SECS]
+    if old or (left and not first.complete):
+        await asyncio.sleep(_SECOND_LOOK_SECS)
+        second = await _look(api)
+        ended += await _end_all(api, ledger, _ids(left, second))
+        if first.complete and second.complete:
+            for name in {it.name for it in old} - second.named.keys():
+                await asyncio.to_thread(ledger.strike, name)
+    return ended
 
 
-async def _end_orphan(api: TavusApi, ledger: Ledger, entry: Entry) -> bool:
-    if entry.conversation_id is None:
-        return False
-    await api.end_conversation(entry.conversation_id)
-    await asyncio.to_thread(ledger.strike, entry.name)
-    logger.info("Tavus conversation {}, left open by a dead process, ended", entry.conversation_id)
-    return True
+def _ids(entries: list[Entry], look: _Look) -> dict[str, list[str]]:
+    return {
+        entry.name: [it.id for it in look.named[entry.name]]
+        for entry in entries
+        if entry.name in look.named
+    }
+
+
+async def _end_all(api: TavusApi, ledger: Ledger, found: dict[str, list[str]]) -> int:
+    """End conversations, given by name; how many were. What cannot be ended stays written."""
+    ended = 0
+    for name, ids in found.items():
+        try:
+            if name not in living:
+                for conversation_id in ids:
+                    await api.end_conversation(conversation_id)
+                    ended += 1
+                    logger.info(
+                        "Tavus conversation {}, left open by a dead process, ended", conversation_id
+                    )
+                await asyncio.to_thread(ledger.strike, name)
+        except TavusApiError as e:
+            logger.warning("Tavus conversation {} of a dead process stays open: {}", name, e)
+    return ended

@@ -117,10 +117,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             frame: The StartFrame.
         """
         await super().start(frame)
-        self._presenting = cast(
-            "asyncio.Task[None]",
-            self.create_task(self._presenter.run()),
-        )
+        self._presenting = cast("asyncio.Task[None]", self.create_task(self._present()))
         await self.set_transport_ready(frame)
 
     async def stop(self, frame: EndFrame) -> None:
@@ -153,10 +150,15 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
 
     async def cleanup(self) -> None:
         """Release the client."""
-        presenting, self._presenting = self._presenting, None
+        tasks = [*self._interrupting, *self._delivery.close()]
+        if self._presenting:
+            tasks.append(self._presenting)
+            self._presenting = None
+        for task in tasks:
+            # All of them, though this one may not get to its end.
+            task.cancel()
         try:
-            await self._delivery.close()
-            for task in [*self._interrupting, *([presenting] if presenting else [])]:
+            for task in tasks:
                 await self.cancel_task(task)
         finally:
             await super().cleanup()
@@ -252,6 +254,13 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         finally:
             self._dropping = False
         await self._presenter.interrupted(cut)
+
+    async def _present(self) -> None:
+        while True:
+            try:
+                await self._presenter.run()
+            except Exception as e:
+                await self.push_error(f"Telling the pipeline of the bot's speech: {e}", exception=e)
 
     async def _interrupt(self) -> None:
         try:

@@ -77,7 +77,6 @@ class Presenter:
         self._measured = measured
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._drained = asyncio.Event()
         self._own: list[Moment] = []
         self._speaks_on_its_own = False
         # The directions in which the pipeline was told that the bot speaks.
@@ -140,21 +139,24 @@ class Presenter:
     async def run(self) -> None:
         """Push what waits, until cancelled."""
         while True:
-            self._changed.clear()
             await self._release()
-            at = self._playout.next_at()
-            try:
-                async with asyncio.timeout(None if at is None else max(0.0, at - time.monotonic())):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+            await self._next_moment()
 
     async def drain(self) -> None:
-        """Wait until everything was heard."""
-        while self._playout or self._own:
-            self._drained.clear()
-            self._changed.set()
-            await self._drained.wait()
+        """Push what waits until everything was heard."""
+        await self._release()
+        while self._playout:
+            await self._next_moment()
+            await self._release()
+
+    async def _next_moment(self) -> None:
+        at = self._playout.next_at()
+        try:
+            async with asyncio.timeout(None if at is None else max(0.0, at - time.monotonic())):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+        self._changed.clear()
 
     def on_speaking(self, event: StartedSpeakingEvent | StoppedSpeakingEvent) -> None:
         """The replica, or the user, started or stopped to speak.
@@ -245,8 +247,6 @@ class Presenter:
                 await self._tell(self._own.pop(0))
             while (moment := self._playout.pop(time.monotonic())) is not None:
                 await self._tell(moment)
-        if not self._playout:
-            self._drained.set()
 
     async def _tell(self, moment: Moment) -> None:
         frame, direction = moment

@@ -94,12 +94,13 @@ class RoomEvents:
         participants = _mapping(data.get("participants"))
         local = _mapping(participants.get("local"))
         changes = self._roster.bot_is(str(local.get("id", "")))
+        # Before anybody is told: a message of theirs may come meanwhile.
+        for key, participant in participants.items():
+            if key != "local":
+                changes += self._roster.joined(participant)
         logger.info("Joined the Tavus conversation's room")
         await self.tell(self._callbacks.on_joined, data)
         await self._apply(changes)
-        for key, participant in participants.items():
-            if key != "local":
-                await self.on_participant_joined(participant)
 
     async def on_participant_joined(self, participant: Mapping[str, Any]) -> None:
         """Somebody joined."""
@@ -117,7 +118,7 @@ class RoomEvents:
         """An app message came, of any JSON type, from anybody."""
         part = self._roster.parts.get(sender)
         # A client may say what it likes; only Tavus tells of itself.
-        event = None if part is Part.CLIENT else parse_event(message)
+        event = parse_event(message) if self._roster.may_be_tavus(sender) else None
         ours = event if event and self._is_ours(event) else None
         news = self._inbox.take(ours) if ours else None
         if news and not news.late:

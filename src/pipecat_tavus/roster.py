@@ -17,6 +17,8 @@ from enum import Enum
 from typing import Any
 
 REPLICA_USER_ID = "tavus-replica"
+_REMEMBERED = 4096
+"""How many clients that left are remembered."""
 
 _READY = ("playable", "sendable", "")
 """States of a microphone that is heard; none is told where Daily tells of no media."""
@@ -76,6 +78,7 @@ class Roster:
     _parts: dict[str, Part] = field(default_factory=dict[str, Part])
     _own_id: str | None = None
     _persona_name: str | None = None
+    _former_clients: dict[str, None] = field(default_factory=dict[str, None])
 
     @property
     def parts(self) -> Mapping[str, Part]:
@@ -99,6 +102,22 @@ class Roster:
             for participant_id, part in self._parts.items()
             if part is Part.REPLICA
         )
+
+    def may_be_tavus(self, sender: str) -> bool:
+        """Whether a message may be Tavus's own.
+
+        Args:
+            sender: The participant id of its sender.
+
+        Returns:
+            True for the replica, and for who was never in the room, as a server is not. False
+            for who is a client or was one, and for anybody as long as the bot is not in the
+            room, since nobody is known then.
+        """
+        part = self._parts.get(sender)
+        if part or sender in self._former_clients:
+            return part is Part.REPLICA
+        return self._own_id is not None
 
     def bot_is(self, participant_id: str) -> list[Came | Went]:
         """The bot's own id is known.
@@ -187,11 +206,18 @@ class Roster:
                 changed = participant_id in self._parts
                 why = f"is the {self._parts[participant_id].value}" if changed else reason
                 changes.append(Went(gone, part, why))
+                if part is Part.CLIENT and not changed:
+                    self._remember(participant_id)
         for participant_id, part in self._parts.items():
             self._known[participant_id] = self._present[participant_id]
             if before.get(participant_id) is not part:
                 changes.append(Came(self._present[participant_id], part))
         return changes
+
+    def _remember(self, participant_id: str) -> None:
+        self._former_clients[participant_id] = None
+        if len(self._former_clients) > _REMEMBERED:
+            del self._former_clients[next(iter(self._former_clients))]
 
     def _cast(self) -> dict[str, Part]:
         replicas = {i for i, p in self._present.items() if REPLICA_USER_ID in _info(p, "userId")}

@@ -6,6 +6,7 @@
 
 """The bot's speech on a custom audio track, in real time."""
 
+import asyncio
 import time
 
 from pipecat.frames.frames import OutputAudioRawFrame
@@ -116,8 +117,13 @@ class TrackDelivery:
         flight, self._flight = self._flight, None
         return flight.part()
 
-    async def close(self) -> None:
-        """A track is closed with the room."""
+    def close(self) -> list[asyncio.Task[None]]:
+        """A track is closed with the room.
+
+        Returns:
+            The tasks to be cancelled: none.
+        """
+        return []
 
     async def _write(self, frame: OutputAudioRawFrame) -> bool:
         try:

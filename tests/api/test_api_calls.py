@@ -334,6 +334,40 @@ async def test_without_a_session_the_api_opens_its_own_and_closes_it(serve):
     await api.close()
 
 
+async def test_time_that_runs_out_behind_a_refusal_means_that_nothing_was_accepted(serve, session):
+    asked = []
+
+    async def refuse(request):
+        asked.append(1)
+        return web.Response(status=429, headers={"Retry-After": "3"})
+
+    api = TavusApi(KEY, session, base_url=await serve(refuse), timeout=0.3)
+    with pytest.raises(TavusRateLimitError) as caught:
+        await api.create_conversation("r1")
+    assert not caught.value.maybe_accepted
+    assert len(asked) == 1
+
+
+async def test_time_that_runs_out_in_a_later_try_means_that_it_may_have_been_accepted(
+    serve, session
+):
+    """What was refused before says nothing of the try that was under way."""
+    asked = []
+
+    async def refuse_then_hang(request):
+        asked.append(1)
+        if len(asked) == 1:
+            return web.Response(status=429, headers={"Retry-After": "0"})
+        await asyncio.sleep(30)
+        return web.json_response(CREATED)
+
+    api = TavusApi(KEY, session, base_url=await serve(refuse_then_hang), timeout=0.5)
+    with pytest.raises(TavusTimeoutError) as caught:
+        await api.create_conversation("r1")
+    assert caught.value.maybe_accepted
+    assert len(asked) == 2
+
+
 # Construction
 
 

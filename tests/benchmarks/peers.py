@@ -36,6 +36,9 @@ CHUNK_SECS = 0.04
 SPEECH_SECS = 6.0
 BOTS = 10
 
+OURS = {"ours": "pipecat-stream", "ours, echo": "pipecat0"}
+"""Our sides, with the persona that wants the delivery: by track, or by echo messages."""
+
 Figures = dict[str, float]
 
 
@@ -63,8 +66,10 @@ class Bot:
         self.room = native.room(tavus.room_url(index))
         self.tavus = tavus
         options = {"bot_name": "Ada", "session": session, "api_key": "k", "replica_id": "r"}
-        if side == "ours":
+        if side in OURS:
             from pipecat_tavus import TavusParams, TavusTransport
+
+            options["persona_id"] = OURS[side]
         else:
             from pipecat.transports.tavus.transport import TavusApi, TavusParams, TavusTransport
 
@@ -86,11 +91,16 @@ class Bot:
         pipeline = Pipeline([self.transport.input(), self.transport.output(), self.tap])
         self.worker, self.run = _runnable(pipeline)
 
-    async def start(self) -> None:
+    async def start(self, *, replica: bool = True) -> None:
         self.running = asyncio.create_task(self.run())
         async with asyncio.timeout(20):
             await self.connected.wait()
+        if replica:
+            self.enter_replica()
         await asyncio.sleep(0.3)
+
+    def enter_replica(self) -> None:
+        self.room.enter("Replica", user_id="tavus-replica-r")
 
     async def say(self, seconds: float) -> None:
         from pipecat.frames.frames import TTSAudioRawFrame, TTSStartedFrame, TTSStoppedFrame
@@ -279,6 +289,26 @@ async def interrupting(side: str) -> Figures:
     }
 
 
+async def greeting(side: str) -> Figures:
+    """The client comes first, and is greeted; the replica comes a second later."""
+    async with world() as (native, tavus, session):
+        bot = Bot(side, native, tavus, session)
+        await bot.start(replica=False)
+        bot.room.enter("User")
+        await bot.say(1.0)
+        await asyncio.sleep(1.0)
+        bot.enter_replica()
+        came = time.monotonic()
+        await asyncio.sleep(1.8)
+        lost = sum(seconds for at, seconds in bot.handed_over() if at < came)
+        spoken = sum(seconds for at, seconds in bot.handed_over() if at >= came)
+        await bot.stop()
+        return {
+            "greeting lost, of 1000 ms": lost * 1000,
+            "greeting spoken to the replica, of 1000 ms": spoken * 1000,
+        }
+
+
 async def hearing(side: str) -> Figures:
     async with world() as (native, tavus, session):
         bot = Bot(side, native, tavus, session)
@@ -378,6 +408,7 @@ SITUATIONS = {
     "clients": clients,
     "speaking": speaking,
     "interrupting": interrupting,
+    "greeting": greeting,
     "hearing": hearing,
     "ten": ten,
 }
@@ -414,7 +445,7 @@ def pipecat_of(python: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="runs of each side (default 3)")
-    parser.add_argument("--only", choices=["ours", "builtin", "bare"], help="one side, one run")
+    parser.add_argument("--only", choices=[*OURS, "builtin", "bare"], help="one side, one run")
     parser.add_argument("--json", action="store_true", help="with --only: figures as JSON")
     parser.add_argument(
         "--baseline-python",
@@ -433,7 +464,7 @@ def main() -> None:
         return
 
     here = sys.executable
-    sides = {"bare": (here, "bare"), "ours": (here, "ours")}
+    sides = {"bare": (here, "bare")} | {side: (here, side) for side in OURS}
     sides[f"built-in {version('pipecat-ai')}"] = (here, "builtin")
     if options.baseline_python:
         python = options.baseline_python

@@ -9,7 +9,7 @@ the storm ends, one plain bot of the same account is started, and 30 s later the
 book says how many conversations were never ended: neither by us, nor by Tavus or the room at
 the chaos's own order. Exit status 1 if there are any, or if a life got stuck. A process whose
 event loop is over for its lives, and which then hangs in the shutdown of the loop, is killed,
-and told of.
+and told of, with what it waits for; that is Pipecat's worker, and a failure where it is ours.
 """
 
 import argparse
@@ -206,7 +206,7 @@ class Chaos:
                 os.kill(pid, end)
         if not await self._children.wait(pid, EXIT_SECS + lives):
             self.hung.append(f"process {pid} hung at its exit ({self._stories[pid]}), was killed")
-            # It says in the log where it hangs.
+            # It tells what it waits for.
             os.kill(pid, signal.SIGUSR1)
             await asyncio.sleep(0.5)
             os.kill(pid, signal.SIGKILL)
@@ -286,6 +286,10 @@ class Chaos:
         print(f"ledger: {len(owed) - named} intents that came to nothing, {named} conversations")
         for process in self.hung:
             print(process)
+        hangs = [(number, words) for _, what, number, words in reports if what == "H"]
+        for where, count in Counter(it.partition(": ")[2] for _, it in hangs).most_common(9):
+            print(f"  {count} tasks hung in {where}")
+        self.failures += [f"the library hung: {words}" for ours, words in hangs if ours]
         for failure in self.failures:
             print(f"FAILED {failure}")
         never = storm.never_ended()

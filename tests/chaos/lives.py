@@ -5,12 +5,14 @@ at any moment.
 """
 
 import asyncio
-import faulthandler
 import os
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType
+from typing import Any
 
 from bots import tone
 from loguru import logger
@@ -26,6 +28,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.utils.asyncio.task_manager import TaskManager
 from pipecat.workers.runner import WorkerRunner
 
+import pipecat_tavus
 from pipecat_tavus import (
     TavusCallbacks,
     TavusError,
@@ -43,8 +46,11 @@ STUCK_SECS = 40.0
 RATE = 24000
 SPEECH = tone(1.0, RATE)
 
+HOME = str(Path(pipecat_tavus.__file__).parent)
+
 Report = Callable[..., None]
-"""Tells the storm's process of a life: ``B``egun, ``E``nded or ``S``tuck."""
+"""Tells the storm's process of a life: ``B``egun, ``E``nded or ``S``tuck; and of a task that
+``H``angs when all are over, whose number is 1 where it is of the library."""
 
 
 class Setup:
@@ -265,6 +271,27 @@ def listen_to_log(report: Report, path: str | None) -> None:
     )
 
 
+def tell_what_hangs(report: Report) -> None:
+    """Tell what the tasks wait for that an event loop cannot come to its end with."""
+    for task in asyncio.all_tasks():
+        frames = list(_inside(task.get_coro()))
+        ours = task.get_name().startswith("tavus::") or any(
+            HOME in it.co_filename for it, _ in frames
+        )
+        places = [f"{code.co_qualname}:{line}" for code, line in frames]
+        report("H", int(ours), f"{task.get_name()}: {' > '.join(places)}".replace("\n", " ")[:300])
+
+
+def _inside(coroutine: Any) -> Iterator[tuple[CodeType, int]]:
+    """Where a suspended coroutine is, the outermost first."""
+    while coroutine is not None:
+        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        if frame is not None:
+            yield frame.f_code, frame.f_lineno
+        inner = getattr(coroutine, "cr_await", None)
+        coroutine = inner if inner is not None else getattr(coroutine, "gi_yieldfrom", None)
+
+
 def main(order: dict, report: Report) -> None:
     """What a child process does."""
     if order["log"]:
@@ -272,7 +299,7 @@ def main(order: dict, report: Report) -> None:
         os.dup2(errors, 2)
     else:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    faulthandler.register(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, lambda *_: tell_what_hangs(report))
     listen_to_log(report, order["log"])
     os.environ.update(order["environ"])
     if order["do"] == "next start":

@@ -5,11 +5,14 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 
 import pytest
 from loguru import logger
 
+from pipecat_tavus import ledger as ledger_module
 from pipecat_tavus.ledger import Ledger, fingerprint
 from pipecat_tavus.owner import Owner
 
@@ -173,6 +176,48 @@ def test_a_full_disk_costs_a_warning(path, warnings):
     book.intend("call 2")
     assert len(warnings) == 1
     assert "full" in warnings[0]
+
+
+class Lock:
+    """Somebody who holds the file's lock, as another process does that is slow."""
+
+    def __init__(self, path, seconds=None):
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.execute("BEGIN IMMEDIATE")
+        self._timer = threading.Timer(seconds or 60, self._let_go)
+        self._timer.start()
+
+    def _let_go(self):
+        self._db.execute("ROLLBACK")
+
+    def close(self):
+        self._timer.cancel()
+        self._timer.join()
+        self._db.close()
+
+
+def test_a_lock_is_waited_for_beyond_what_sqlite_waits(path, warnings, monkeypatch):
+    monkeypatch.setattr(ledger_module, "_BUSY_TIMEOUT", 0.02)
+    book = ledger(path)
+    book.intend("call 1")
+    with closing(Lock(path, seconds=0.3)):
+        book.intend("call 2")
+        book.opened("call 1", "c1")
+    assert {e.name: e.conversation_id for e in book.entries()} == {"call 1": "c1", "call 2": None}
+    assert warnings == []
+
+
+def test_a_lock_that_is_never_let_go_costs_one_warning(path, warnings, monkeypatch):
+    monkeypatch.setattr(ledger_module, "_BUSY_TIMEOUT", 0.02)
+    monkeypatch.setattr(ledger_module, "_PATIENCE", 0.1)
+    book = ledger(path)
+    book.intend("call 1")
+    with closing(Lock(path)):
+        book.intend("call 2")
+        book.strike("call 1")
+    assert [e.name for e in book.entries()] == ["call 1"]
+    assert len(warnings) == 1
+    assert "locked" in warnings[0]
 
 
 def test_what_is_a_day_old_has_ended_and_is_forgotten(path):

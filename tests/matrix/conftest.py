@@ -4,8 +4,8 @@ import asyncio
 import time
 
 import pytest
-from matrix.lives import QUICK, Stage
 from matrix.points import Watch, begin, watching
+from matrix.stage import QUICK, Stage
 
 from pipecat_tavus import client, farewell, orphans
 from pipecat_tavus.sandbox import TavusSandbox

@@ -1,138 +1,24 @@
-"""Whole lives of a bot, each in a sandbox of its own, and what must be true after each.
+"""Whole lives of a bot, each of which an application might lead with a transport.
 
-A life is what an application does with a transport. Where a fault spoils it, the application
-goes on as one does: it ends the run, then cancels it, then cancels its task, again and again.
+Where a fault spoils it, the application goes on as one does: it ends the run, then cancels
+it, then cancels its task, again and again.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from bots import tone
-from matrix.points import Watch, begin
+from matrix.rooms import NoLeave, NoSetup, NoTrack, NumbRoom, RestlessRoom
+from matrix.stage import Run, Stage
 from pipecat.frames.frames import (
-    EndFrame,
     InterruptionFrame,
     OutputTransportMessageFrame,
     TTSAudioRawFrame,
 )
-from pipecat.pipeline.pipeline import Pipeline
-from pipecat.pipeline.worker import PipelineWorker, ProcessorUnusablePolicy
-from pipecat.workers.runner import WorkerRunner
 
-from pipecat_tavus import TavusError, TavusParams, TavusRoomError, TavusTransport
-from pipecat_tavus.api import TavusApi
-from pipecat_tavus.ledger import Ledger
-from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
-from pipecat_tavus.sandbox.room_client import SandboxRoom
-
-QUICK = ReplicaSettings(join_delay=0.005, rendering_delay=0.005, gap=0.05)
-PATIENCE = 0.15
-"""Seconds that an application waits for a run that is broken, before its next step."""
-
-SetEnvironment = Callable[[TavusSandbox, Path], None]
-
-
-@dataclass
-class Stage:
-    """Where a life takes place, and what it left behind."""
-
-    sandbox: TavusSandbox
-    ledger_path: Path
-    set_environment: SetEnvironment
-    watch: Watch
-    errors: list[TavusError] = field(default_factory=list)
-
-    def transport(self, room_factory: Any = None, **params: Any) -> TavusTransport:
-        self.set_environment(self.sandbox, self.ledger_path)
-        quick = {"request_timeout": 3, "join_timeout": 3, "audio_out_end_silence_secs": 0}
-        factory = {"room_factory": room_factory} if room_factory else {}
-        transport = TavusTransport(bot_name="Ada", params=TavusParams(**quick | params), **factory)
-
-        async def on_error(transport: TavusTransport, error: TavusError) -> None:
-            self.errors.append(error)
-
-        transport.add_event_handler("on_error", on_error)
-        return transport
-
-    def ledger(self) -> Ledger:
-        api = TavusApi(self.sandbox.api_key, None, base_url=self.sandbox.api_url)
-        return Ledger(self.ledger_path, base_url=api.base_url, fingerprint=api.fingerprint)
-
-    def active(self) -> list[str]:
-        return [c.id for c in self.sandbox.conversations.values() if c.status == "active"]
-
-    def ends(self) -> list[str]:
-        """The conversations that were ended by a call, once for each good answer."""
-        return [
-            r.path.split("/")[-2]
-            for r in self.sandbox.requests
-            if r.method == "POST" and r.path.endswith("/end") and r.status == 200
-        ]
-
-    def bots(self) -> list[str]:
-        return [b for c in self.sandbox.conversations for b in self.sandbox.room(c).ids("bot")]
-
-
-class Run:
-    """A transport in a real pipeline that runs."""
-
-    def __init__(self, transport: TavusTransport, use: tuple[str, ...] = ("input", "output")):
-        self.worker = PipelineWorker(
-            Pipeline([getattr(transport, name)() for name in use]),
-            processor_unusable_policy=ProcessorUnusablePolicy.END,
-            enable_rtvi=False,
-            idle_timeout_secs=None,
-            cancel_timeout_secs=PATIENCE,
-        )
-        self.begun = asyncio.Event()
-        self.worker.add_event_handler("on_pipeline_started", self._begin)
-        self.task = asyncio.create_task(self._run(), name="application")
-
-    async def _begin(self, *args: Any) -> None:
-        self.begun.set()
-
-    async def _run(self) -> None:
-        self.runner = WorkerRunner(handle_sigint=False)
-        await self.runner.add_workers(self.worker)
-        await self.runner.run()
-
-    async def started(self, watch: Watch) -> bool:
-        """Wait for the start; False where the run is over, or spoiled."""
-        until = time.monotonic() + 5
-        while not self.begun.is_set():
-            if watch.struck:
-                until = min(until, time.monotonic() + PATIENCE)
-            if self.task.done() or time.monotonic() > until:
-                return False
-            await asyncio.sleep(0.002)
-        # The worker is told a moment later, and drops a cancellation that comes before.
-        await asyncio.sleep(0.01)
-        return not watch.struck
-
-    async def end(self) -> None:
-        await self.worker.queue_frame(EndFrame())
-        await self.over()
-
-    async def cancel(self) -> None:
-        self.cancelling = asyncio.create_task(self.worker.cancel())
-        await self.over()
-
-    async def over(self) -> None:
-        """Wait; cancel what is stuck, as often as it takes."""
-        await asyncio.wait([self.task], timeout=PATIENCE)
-        if not self.task.done():
-            self.cancelling = asyncio.create_task(self.worker.cancel())
-        for _ in range(9):
-            await asyncio.wait([self.task], timeout=PATIENCE)
-            if self.task.done():
-                return
-            self.task.cancel()
-        raise AssertionError("the run does not come to its end")
+from pipecat_tavus import TavusError
 
 
 async def lives_and_ends(stage: Stage) -> None:
@@ -185,16 +71,6 @@ async def speaks(stage: Stage) -> None:
     await run.end()
 
 
-class NumbRoom(SandboxRoom):
-    """A room that takes no audio and no settings."""
-
-    async def write_audio_frame(self, frame: Any) -> bool:
-        raise OSError("the device is gone")
-
-    async def update_subscriptions(self, *args: Any, **kwargs: Any) -> None:
-        raise TavusRoomError("no subscriptions today")
-
-
 async def has_a_room_that_fails(stage: Stage) -> None:
     """The room refuses audio, settings and messages."""
     transport = stage.transport(NumbRoom)
@@ -208,6 +84,51 @@ async def has_a_room_that_fails(stage: Stage) -> None:
         await asyncio.sleep(0.05)
         await run.worker.queue_frame(InterruptionFrame())
         await asyncio.sleep(0.02)
+    await run.end()
+
+
+async def has_a_restless_room(stage: Stage) -> None:
+    run = Run(stage.transport(RestlessRoom))
+    await run.started(stage.watch)
+    await run.end()
+
+
+async def has_no_device(stage: Stage) -> None:
+    run = Run(stage.transport(NoSetup))
+    await run.started(stage.watch)
+    await run.end()
+
+
+async def has_no_track(stage: Stage) -> None:
+    run = Run(stage.transport(NoTrack))
+    await run.started(stage.watch)
+    await run.end()
+
+
+async def cannot_leave(stage: Stage) -> None:
+    run = Run(stage.transport(NoLeave))
+    await run.started(stage.watch)
+    await run.end()
+
+
+async def cannot_end(stage: Stage) -> None:
+    """Tavus refuses the end; that is told, and the next one ends it."""
+    stage.gives_up = True
+    stage.sandbox.fail("POST /conversations/{id}/end", status=401)
+    await lives_and_ends(stage)
+
+
+async def loses_its_replica(stage: Stage) -> None:
+    """The replica leaves, which ends the conversation."""
+    transport = stage.transport(replica_left="end")
+    run = Run(transport)
+    if await run.started(stage.watch) and transport.conversation:
+        until = time.monotonic() + 1
+        while not transport._client.replica_present and time.monotonic() < until:
+            await asyncio.sleep(0.005)
+        with suppress(TavusError, KeyError):
+            stage.sandbox.replica(transport.conversation.id).leave()
+        await asyncio.wait([run.task], timeout=0.3)
     await run.end()
 
 
@@ -288,6 +209,12 @@ PLAIN: tuple[Life, ...] = (lives_and_ends, is_cancelled, loses_its_task, stays_a
 ROUGH: tuple[Life, ...] = (
     speaks,
     has_a_room_that_fails,
+    has_a_restless_room,
+    has_no_device,
+    has_no_track,
+    cannot_leave,
+    cannot_end,
+    loses_its_replica,
     is_shut_down,
     loses_its_room,
     loses_an_answer,
@@ -297,70 +224,3 @@ ROUGH: tuple[Life, ...] = (
     waits_for_a_slot,
     ends_at_the_second_call,
 )
-
-
-async def live(
-    life: Life, watch: Watch, ledger_path: Path, set_environment: SetEnvironment
-) -> list[str]:
-    """Let a bot live, and look at what it left behind; what is wrong with that."""
-    async with TavusSandbox(replica=QUICK, max_concurrent=10) as sandbox:
-        stage = Stage(sandbox, ledger_path, set_environment, watch)
-
-        async def watched() -> None:
-            begin(watch)
-            await life(stage)
-
-        complaints: list[str] = []
-        task = asyncio.create_task(watched(), name="life")
-        try:
-            async with asyncio.timeout(15):
-                await task
-        except Exception as e:
-            complaints.append(f"the life itself: {e!r}")
-        until = time.monotonic() + 6
-        while watch.unfinished() and time.monotonic() < until:
-            await asyncio.sleep(0.005)
-        complaints += [f"a task is left: {task}" for task in watch.unfinished()]
-        complaints += [f"in the room: {bot}" for bot in stage.bots()]
-        return complaints + await _debts(stage)
-
-
-async def _debts(stage: Stage) -> list[str]:
-    """What is wrong with the book of the sandbox, and with the ledger."""
-    book, complaints = stage.sandbox.conversations, []
-    told = " ".join(map(str, stage.errors))
-    owed = await _owed(stage)
-    gives_up = stage.watch.fault is not None and stage.watch.fault.gives_up
-    for conversation in book.values():
-        name = conversation.name or "?"
-        # What others left is not for this one to tell of; the next one comes across it, too.
-        if name.startswith("left with"):
-            continue
-        if conversation.status == "active":
-            if not gives_up:
-                complaints.append(f"not ended: {conversation.id}")
-            elif conversation.id not in told and name not in told:
-                complaints.append(f"not ended, and nobody was told: {conversation.id}")
-        elif name in owed and not gives_up:
-            complaints.append(f"ended, and owed still: {conversation.id}")
-    if owed or stage.active():
-        stage.set_environment(stage.sandbox, stage.ledger_path)
-        following = TavusTransport(bot_name="Grace")
-        await following.create_conversation()
-        await following.close()
-        complaints += [f"not ended by the next: {id}" for id in stage.active()]
-        complaints += [f"owed for good: {name}" for name in await _owed(stage)]
-    for conversation in book.values():
-        if conversation.shutdown_reason != "end_conversation_endpoint_hit":
-            complaints.append(f"it was not we who ended it: {conversation.shutdown_reason}")
-    if sorted(stage.ends()) != sorted(book):
-        complaints.append(f"not ended once each: {stage.ends()}")
-    return complaints
-
-
-async def _owed(stage: Stage) -> list[str]:
-    """The names in the ledger, once a thread that writes has had its time."""
-    until = time.monotonic() + 0.2
-    while (owed := stage.ledger().entries()) and time.monotonic() < until:
-        await asyncio.sleep(0.01)
-    return [entry.name for entry in owed]

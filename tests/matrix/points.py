@@ -117,14 +117,13 @@ def begin(watch: Watch | None) -> None:
 @contextmanager
 def watching() -> Iterator[None]:
     """Let the running loop drive watched tasks by hand."""
-    loop, traced = asyncio.get_running_loop(), sys.gettrace()
+    loop = asyncio.get_running_loop()
     before = loop.get_task_factory()
     loop.set_task_factory(_make_task)
     try:
         yield
     finally:
         loop.set_task_factory(before)
-        sys.settrace(traced)
 
 
 def _make_task(loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
@@ -165,13 +164,18 @@ class _Driven:
         value: Any = None
         error: BaseException | None = None
         while True:
-            if watch.every_await and sys.gettrace() is not _trace:
-                # An exception out of a trace function ends the tracing.
+            before = sys.gettrace()
+            if watch.every_await:
+                # Each time anew: an exception out of a trace function ends the tracing.
                 sys.settrace(_trace)
             try:
                 waits_for = coroutine.send(value) if error is None else coroutine.throw(error)
             except StopIteration as stop:
                 return stop.value
+            finally:
+                if watch.every_await:
+                    # Somebody may be measuring the coverage.
+                    sys.settrace(before)
             value = error = None
             where = () if watch.every_await else _where(_coroutines(coroutine))
             fault = watch.fault if where and watch.strikes(where) else None

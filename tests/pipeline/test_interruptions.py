@@ -107,7 +107,39 @@ async def test_the_context_holds_the_words_that_were_spoken(monkeypatch, deliver
         await asyncio.sleep(1.35)
         await it.bot.worker.queue_frame(InterruptionFrame())
         await it.until(lambda: said(context))
-        [stop] = it.heard("stopped_speaking") or [it.person.recording()[2][1]]
         heard = len(it.bot.written()) / 2 / RATE / WORD
         assert said(context) == [" ".join(TEXT.split()[: len(said(context)[0].split())])]
         assert heard - 1.3 <= len(said(context)[0].split()) <= heard + 1.3
+
+
+@both_deliveries
+async def test_new_speech_right_behind_an_interruption_is_heard_whole(monkeypatch, delivery):
+    async with scene(monkeypatch, delivery) as it:
+        await it.bot.say(tone(3, RATE), RATE)
+        await it.speaks()
+        await asyncio.sleep(0.5)
+        await it.bot.worker.queue_frame(InterruptionFrame())
+        await it.bot.say(speech := tone(0.8, RATE, seed=2), RATE)
+        await it.spoken(2)
+        await it.until(lambda: it.person.heard_pcm().endswith(speech))
+        assert it.bot.written().rstrip(b"\0").endswith(speech)
+
+
+async def test_a_replica_that_somebody_else_interrupts_stops_the_bot_too(monkeypatch):
+    async with scene(monkeypatch) as it:
+        await it.bot.say(tone(1.5, RATE), RATE)
+        await it.speaks()
+        await asyncio.sleep(0.4)
+        room, [replica] = it.sandbox.room(it.id), it.sandbox.room(it.id).ids("replica")
+        room.send(
+            replica,
+            {
+                "message_type": "conversation",
+                "event_type": "conversation.replica.stopped_speaking",
+                "conversation_id": it.id,
+                "seq": 10_000,
+                "properties": {"interrupted": True, "duration": 0.4},
+            },
+        )
+        await it.spoken()
+        assert it.told(BotStoppedSpeakingFrame)[0] - it.told(BotStartedSpeakingFrame)[0] < 1

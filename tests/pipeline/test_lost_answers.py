@@ -194,10 +194,9 @@ async def test_a_conversation_is_found_on_whatever_page_it_is(monkeypatch, ledge
         for n in range(120):
             await api.create_conversation("r1", conversation_name=f"n {n}")
         for name in ("n 0", "n 119"):
-            found = await orphans.find_by_name(api, name)
-            assert found
+            [found] = await orphans.find_by_name(api, name)
             assert found.conversation_name == name
-        assert await orphans.find_by_name(api, "n 120") is None
+        assert await orphans.find_by_name(api, "n 120") == []
         await api.close()
 
 

@@ -222,3 +222,53 @@ def test_who_proves_to_be_the_replica_is_ready():
     assert not roster.replica_ready
     roster.persona_is("Anna")
     assert roster.replica_ready
+
+
+def in_the_room():
+    roster = Roster()
+    roster.bot_is("bot")
+    return roster
+
+
+def test_the_replica_and_whoever_was_never_in_the_room_may_be_tavus():
+    roster = in_the_room()
+    roster.joined(REPLICA)
+    roster.joined(USER)
+    assert roster.may_be_tavus("r")
+    assert roster.may_be_tavus("the server")
+    assert not roster.may_be_tavus("u")
+
+
+def test_a_client_that_has_left_is_not_tavus_either():
+    roster = in_the_room()
+    roster.joined(USER)
+    roster.left(USER)
+    assert not roster.may_be_tavus("u")
+    roster.joined(OTHER)
+    roster.closed()
+    assert not roster.may_be_tavus("v")
+
+
+def test_a_replica_that_has_left_and_one_taken_for_a_client_first_may_be():
+    roster = in_the_room()
+    roster.joined({"id": "r"})
+    roster.updated(REPLICA)
+    assert roster.may_be_tavus("r")
+    roster.left(REPLICA)
+    assert roster.may_be_tavus("r")
+
+
+def test_as_long_as_the_bot_is_not_in_the_room_only_the_replica_may_be_tavus():
+    roster = Roster()
+    assert not roster.may_be_tavus("somebody")
+    roster.joined(REPLICA)
+    assert roster.may_be_tavus("r")
+
+
+def test_what_is_remembered_of_those_who_left_is_bounded():
+    roster = in_the_room()
+    for number in range(5000):
+        roster.joined({"id": str(number)})
+        roster.left({"id": str(number)})
+    assert not roster.may_be_tavus("4999")
+    assert len(roster._former_clients) < 5000

@@ -40,12 +40,12 @@ async def test_a_burst_is_played_bit_for_bit_in_real_time_after_the_delay():
 
 async def test_the_recording_has_echoed_speech_where_it_was_heard():
     async with call() as (_, bot, person, id):
-        pcm = noise(0.6)
+        pcm = noise(0.3)
         await send_utterance(bot, id, pcm, "i1")
         await until(lambda: len(person.notes) == 2)
         _, replica, (_, rate) = person.recording()
         assert rate == RATE
-        assert replica.index(pcm) / 2 / RATE == pytest.approx(person.notes[0].at, abs=0.01)
+        assert replica.index(pcm) / 2 / RATE == pytest.approx(person.notes[0].at, abs=0.1)
 
 
 async def test_its_events_carry_the_inference_id_and_the_length_of_the_sound():

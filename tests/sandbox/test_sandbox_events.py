@@ -66,6 +66,14 @@ async def test_in_disorder_everything_comes_twice_and_late_and_the_numbers_tell_
         assert seqs != sorted(seqs)
 
 
+async def test_in_disorder_the_end_of_the_conversation_is_told_as_well():
+    async with call(quick(disorder=True)) as (sandbox, bot, _, id):
+        await until(lambda: len(told(bot, "system.replica_joined")) == 2)
+        sandbox.end(id, "test")
+        await until(lambda: "room_closed" in bot.listener.whats())
+        assert len(told(bot, "system.shutdown")) == 2
+
+
 async def test_the_words_of_an_echoed_text_are_told_while_they_are_heard():
     async with call(quick(word_secs=0.2)) as (_, bot, person, id):
         await say(bot, id, "one two three")

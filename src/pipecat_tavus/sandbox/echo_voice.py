@@ -72,7 +72,7 @@ class _Saying:
         if self.data:
             return None
         end = self.came_at if self.done else self.came_at + CHUNK_WAIT_SECS
-        return max(end, self.played_until or 0.0)
+        return max(end, self.due)
 
     def end(self, at: float, *, interrupted: bool = False) -> list[Happening]:
         if self.began_at is None or self.is_told:
