@@ -26,8 +26,7 @@ With no account, or with one, like ``voice_bot.py``::
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from offline.answering import GREETING
 from offline.demo import AUDIO
@@ -41,15 +40,7 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.utils.string import TextPartForConcatenation, concatenate_aggregated_text
-from voice_bot import (
-    Services,
-    command_line,
-    make_bot,
-    new_transport,
-    offline_services,
-    run,
-    run_bot,
-)
+from voice_bot import Services, command_line, make_bot, run, run_bot
 
 from pipecat_tavus import StreamingUtteranceEvent, TavusEventFrame, TavusTransport
 from pipecat_tavus.sandbox import ReplicaSettings, SandboxPerson
@@ -89,9 +80,9 @@ class Captions(FrameProcessor):
                 self._heard.append(TextPartForConcatenation(text, spaced))
                 if self._speaking:
                     self._update()
-            case TavusEventFrame(event=StreamingUtteranceEvent(role="replica", late=False)):
+            case TavusEventFrame(event=StreamingUtteranceEvent(role="replica", late=False) as told):
                 if self._speaking:
-                    self._told = frame.event.speech
+                    self._told = told.speech
                     self._update()
             case BotStartedSpeakingFrame():
                 self._speaking = True
@@ -124,7 +115,7 @@ async def run_captioned(transport: TavusTransport, services: Services) -> None:
 
 
 async def talk(person: SandboxPerson) -> None:
-    """Interrupt the greeting, and hear the answer to its end."""
+    """Interrupt the greeting with a question, and hear the answer to its end."""
     await person.wait_until_replica_speaks()
     await asyncio.sleep(0.6)
     await person.say(AUDIO / "ten_of_clubs.wav")
@@ -141,14 +132,7 @@ def main() -> int:
     arguments = command_line("A voice bot with captions.").parse_args()
     # It tells the words of the greeting as it speaks them, and those of the answer it does not.
     replica = ReplicaSettings(transcript=GREETING)
-
-    async def in_sandbox() -> int:
-        def bot() -> Coroutine[Any, Any, None]:
-            return run_captioned(new_transport(arguments), offline_services())
-
-        return await play_call(bot, talk, replica)
-
-    return run(arguments, run_captioned, in_sandbox)
+    return run(arguments, run_captioned, lambda bot: play_call(bot, talk, replica))
 
 
 if __name__ == "__main__":

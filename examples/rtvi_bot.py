@@ -26,8 +26,6 @@ They join the conversation's room and talk with the bot in app messages. With no
 """
 
 import sys
-from collections.abc import Coroutine
-from typing import Any
 
 from offline.rtvi_client import talk
 from offline.stage import play_call
@@ -37,15 +35,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
 )
 from pipecat.processors.frameworks.rtvi import RTVIProcessor
 from pipecat.processors.frameworks.rtvi.models import ClientMessage
-from voice_bot import (
-    Services,
-    command_line,
-    make_bot,
-    new_transport,
-    offline_services,
-    run,
-    run_bot,
-)
+from voice_bot import Services, command_line, make_bot, run, run_bot
 
 from pipecat_tavus import TavusTransport
 
@@ -84,14 +74,7 @@ def main() -> int:
         The exit status.
     """
     arguments = command_line("A voice bot for RTVI clients.").parse_args()
-
-    async def in_sandbox() -> int:
-        def bot() -> Coroutine[Any, Any, None]:
-            return run_rtvi_bot(new_transport(arguments), offline_services())
-
-        return await play_call(bot, talk)
-
-    return run(arguments, run_rtvi_bot, in_sandbox)
+    return run(arguments, run_rtvi_bot, lambda bot: play_call(bot, talk))
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,6 @@ INSTRUCTION = (
 
 
 Services = tuple[STTService, LLMService, TTSService]
-Bot = Callable[[TavusTransport, Services], Awaitable[None]]
 
 
 def make_bot(
@@ -167,7 +166,7 @@ def cloud(extra: str, kind: str, name: str) -> Any:
         )
 
 
-async def run_with_tavus(transport: TavusTransport, bot: Bot) -> int:
+async def run_with_tavus(transport: TavusTransport, bot: Callable[..., Awaitable[None]]) -> int:
     """Run a bot on Tavus: open the URL that it prints to talk with it."""
     failures: list[Exception] = []
 
@@ -200,24 +199,29 @@ def command_line(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def new_transport(arguments: argparse.Namespace) -> TavusTransport:
-    """The bot's place in the conversation."""
-    return TavusTransport(bot_name="Voice bot", persona_id=arguments.persona)
-
-
 def run(
-    arguments: argparse.Namespace, bot: Bot, in_sandbox: Callable[[], Coroutine[Any, Any, int]]
+    arguments: argparse.Namespace,
+    bot: Callable[..., Awaitable[None]],
+    play: Callable[[Callable[..., Awaitable[None]]], Awaitable[int]],
 ) -> int:
     """Run a bot on Tavus where there is a key for it, else in the sandbox.
+
+    Args:
+        arguments: The command line.
+        bot: Is the bot, until the person leaves.
+        play: Plays a call in the sandbox, with a bot that has its transport and services.
 
     Returns:
         The exit status.
     """
 
+    def new_transport() -> TavusTransport:
+        return TavusTransport(bot_name="Voice bot", persona_id=arguments.persona)
+
     async def choose() -> int:
         if os.getenv("TAVUS_API_KEY"):
-            return await run_with_tavus(new_transport(arguments), bot)
-        return await in_sandbox()
+            return await run_with_tavus(new_transport(), bot)
+        return await play(lambda *more: bot(new_transport(), offline_services(), *more))
 
     logger.remove()
     logger.add(sys.stderr, level="TRACE" if arguments.verbose else "WARNING")
@@ -243,19 +247,11 @@ def main() -> int:
     )
     arguments = parser.parse_args()
 
-    async def bot(
-        transport: TavusTransport, services: Services, observers: Sequence[BaseObserver] = ()
-    ) -> None:
+    async def bot(transport: TavusTransport, services: Services, *observers: BaseObserver) -> None:
         worker, _ = make_bot(transport, services, observers=observers)
         await run_bot(worker)
 
-    async def in_sandbox() -> int:
-        return await play(
-            lambda observer: bot(new_transport(arguments), offline_services(), [observer]),
-            arguments.wav,
-        )
-
-    return run(arguments, bot, in_sandbox)
+    return run(arguments, bot, lambda bot: play(bot, arguments.wav))
 
 
 if __name__ == "__main__":
