@@ -23,7 +23,10 @@ With no account (a scripted person talks to it, in a Tavus played on this machin
 
     uv run examples/voice_bot.py
 
-With one: set ``TAVUS_API_KEY`` and ``TAVUS_REPLICA_ID``, run it, and open the URL that it
+It speaks on the audio track ``stream``; with ``--echo`` in ``conversation.echo`` messages,
+which Tavus's persona ``pipecat0`` speaks.
+
+With an account: set ``TAVUS_API_KEY`` and ``TAVUS_REPLICA_ID``, run it, and open the URL that it
 prints. It uses Deepgram, OpenAI and Cartesia where ``DEEPGRAM_API_KEY``, ``OPENAI_API_KEY``
 and ``CARTESIA_API_KEY`` with ``CARTESIA_VOICE_ID`` are set, each with Pipecat's extra for it::
 
@@ -34,7 +37,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -55,6 +58,7 @@ from pipecat.processors.aggregators.llm_response_universal import (
     LLMContextAggregatorPair,
     LLMUserAggregatorParams,
 )
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
@@ -70,14 +74,18 @@ INSTRUCTION = (
 )
 
 
-async def run_bot(
+Services = tuple[STTService, LLMService, TTSService]
+
+
+def make_bot(
     transport: TavusTransport,
-    stt: STTService,
-    llm: LLMService,
-    tts: TTSService,
+    services: Services,
+    *,
+    behind: Sequence[FrameProcessor] = (),
     observers: Sequence[BaseObserver] = (),
-) -> None:
-    """Be the bot, until the person leaves."""
+) -> tuple[PipelineWorker, LLMContextAggregatorPair]:
+    """The bot, with what else shall stand behind its output or observe it."""
+    stt, llm, tts = services
     context = LLMContext()
     aggregators = LLMContextAggregatorPair(
         context,
@@ -97,6 +105,7 @@ async def run_bot(
                 llm,
                 tts,
                 transport.output(),  # what the replica says
+                *behind,
                 aggregators.assistant(),
             ]
         ),
@@ -114,17 +123,22 @@ async def run_bot(
     async def on_client_disconnected(_transport: TavusTransport, _participant: Any) -> None:
         await worker.cancel()
 
+    return worker, aggregators
+
+
+async def run_bot(worker: PipelineWorker) -> None:
+    """Be the bot, until the person leaves."""
     runner = WorkerRunner()
     await runner.add_workers(worker)
     await runner.run()
 
 
-def offline_services() -> tuple[STTService, LLMService, TTSService]:
+def offline_services() -> Services:
     """Speech to text, answerer and text to speech that need no network."""
     return PocketSphinxSTTService(), RuleBasedLLMService(), EspeakTTSService()
 
 
-def services() -> tuple[STTService, LLMService, TTSService]:
+def services() -> Services:
     """The same from the cloud, each where its key is set."""
     stt, llm, tts = offline_services()
     if key := os.getenv("DEEPGRAM_API_KEY"):
@@ -152,9 +166,8 @@ def cloud(extra: str, kind: str, name: str) -> Any:
         )
 
 
-async def run_with_tavus() -> int:
-    """Run the bot on Tavus: open the URL that it prints to talk with it."""
-    transport = TavusTransport(bot_name="Voice bot")
+async def run_with_tavus(transport: TavusTransport, bot: Callable[..., Awaitable[None]]) -> int:
+    """Run a bot on Tavus: open the URL that it prints to talk with it."""
     failures: list[Exception] = []
 
     @transport.event_handler("on_conversation_created")
@@ -165,19 +178,58 @@ async def run_with_tavus() -> int:
     async def on_error(_transport: TavusTransport, error: Exception) -> None:
         failures.append(error)
 
-    await run_bot(transport, *services())
+    await bot(transport, services())
     for error in failures:
         print(error, file=sys.stderr)
     return 1 if failures else 0
 
 
-async def run_in_sandbox(wav: Path) -> int:
-    """Run the bot in a Tavus played on this machine, with a scripted person to talk to."""
+def command_line(description: str) -> argparse.ArgumentParser:
+    """The command line that all examples have."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--echo",
+        dest="persona",
+        action="store_const",
+        const="pipecat0",
+        default="pipecat-stream",
+        help="speak in conversation.echo messages instead of on an audio track",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log everything")
+    return parser
 
-    async def bot(observer: BaseObserver) -> None:
-        await run_bot(TavusTransport(bot_name="Voice bot"), *offline_services(), [observer])
 
-    return await play(bot, wav)
+def run(
+    arguments: argparse.Namespace,
+    bot: Callable[..., Awaitable[None]],
+    play: Callable[[Callable[..., Awaitable[None]]], Awaitable[int]],
+) -> int:
+    """Run a bot on Tavus where there is a key for it, else in the sandbox.
+
+    Args:
+        arguments: The command line.
+        bot: Is the bot, until the person leaves.
+        play: Plays a call in the sandbox, with a bot that has its transport and services.
+
+    Returns:
+        The exit status.
+    """
+
+    def new_transport() -> TavusTransport:
+        return TavusTransport(bot_name="Voice bot", persona_id=arguments.persona)
+
+    async def choose() -> int:
+        if os.getenv("TAVUS_API_KEY"):
+            return await run_with_tavus(new_transport(), bot)
+        return await play(lambda *more: bot(new_transport(), offline_services(), *more))
+
+    logger.remove()
+    logger.add(sys.stderr, level="TRACE" if arguments.verbose else "WARNING")
+    sys.stdout.reconfigure(errors="replace")  # signs that the terminal does not have
+    try:
+        return asyncio.run(choose())
+    except TavusConfigError as e:
+        sys.exit(str(e))
 
 
 def main() -> int:
@@ -186,8 +238,7 @@ def main() -> int:
     Returns:
         The exit status.
     """
-    parser = argparse.ArgumentParser(description="A voice bot with a face.")
-    parser.add_argument("--verbose", action="store_true", help="log everything")
+    parser = command_line("A voice bot with a face.")
     parser.add_argument(
         "--wav",
         type=Path,
@@ -195,14 +246,12 @@ def main() -> int:
         help="where the sandbox's call is recorded (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    logger.remove()
-    logger.add(sys.stderr, level="TRACE" if arguments.verbose else "WARNING")
-    sys.stdout.reconfigure(errors="replace")  # the timeline's signs, where there are none
-    online = bool(os.getenv("TAVUS_API_KEY"))
-    try:
-        return asyncio.run(run_with_tavus() if online else run_in_sandbox(arguments.wav))
-    except TavusConfigError as e:
-        sys.exit(str(e))
+
+    async def bot(transport: TavusTransport, services: Services, *observers: BaseObserver) -> None:
+        worker, _ = make_bot(transport, services, observers=observers)
+        await run_bot(worker)
+
+    return run(arguments, bot, lambda bot: play(bot, arguments.wav))
 
 
 if __name__ == "__main__":

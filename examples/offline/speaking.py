@@ -8,11 +8,12 @@
 
 import asyncio
 import ctypes
+import re
 import threading
 import time
 from collections.abc import AsyncGenerator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipecat.audio.utils import create_file_resampler
 from pipecat.frames.frames import ErrorFrame, Frame, TTSAudioRawFrame
@@ -29,10 +30,38 @@ _CHARS_UTF8 = 1
 _POS_CHARACTER = 1
 _RATE = 1
 _OK = 0
+_EVENT_LIST_TERMINATED = 0
+_EVENT_WORD = 1
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),  # in characters, from 1 on
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),  # in milliseconds
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
 
 _SynthCallback = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
 )
+
+
+class Spoken(NamedTuple):
+    """A text as speech.
+
+    Parameters:
+        pcm: Mono PCM16 at :attr:`Espeak.sample_rate`.
+        words: Its words with their punctuation, each with the second when it begins.
+    """
+
+    pcm: bytes
+    words: list[tuple[str, float]]
 
 
 class EspeakError(Exception):
@@ -62,17 +91,23 @@ class Espeak:
             raise EspeakError(f"eSpeak did not accept its data in {data}")
         self._lock = threading.Lock()
         self._pcm = bytearray()
+        self._starts: dict[int, float] = {}
         self._deadline = 0.0
         # Kept in an attribute: the library holds a bare pointer to it.
         self._callback = _SynthCallback(self._on_audio)
         self._library.espeak_SetSynthCallback(self._callback)
 
-    def _on_audio(self, samples: Any, count: int, _events: Any) -> int:
+    def _on_audio(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             self._pcm += ctypes.string_at(samples, count * 2)
+        for event in events or ():
+            if event.type == _EVENT_LIST_TERMINATED:
+                break
+            if event.type == _EVENT_WORD:
+                self._starts[event.text_position - 1] = event.audio_position / 1000
         return int(time.monotonic() > self._deadline)  # 1 stops the synthesis.
 
-    def speak(self, text: str, *, voice: str, words_per_minute: int, timeout: float) -> bytes:
+    def speak(self, text: str, *, voice: str, words_per_minute: int, timeout: float) -> Spoken:
         """Synthesize. Blocks, at about 500 times the speed of speech.
 
         Args:
@@ -82,7 +117,7 @@ class Espeak:
             timeout: Limit in seconds.
 
         Returns:
-            Mono PCM16 at :attr:`sample_rate`.
+            The speech.
 
         Raises:
             EspeakError: There is no such voice, or no speech came of it in time.
@@ -92,7 +127,7 @@ class Espeak:
             if self._library.espeak_SetVoiceByName(voice.encode()) != _OK:
                 raise EspeakError(f"eSpeak has no voice {voice!r}")
             self._library.espeak_SetParameter(_RATE, words_per_minute, 0)
-            self._pcm = bytearray()
+            self._pcm, self._starts = bytearray(), {}
             self._deadline = time.monotonic() + timeout
             encoded = text.encode()
             status = self._library.espeak_Synth(
@@ -102,7 +137,18 @@ class Espeak:
                 raise EspeakError(f"eSpeak did not speak (status {status})")
             if time.monotonic() > self._deadline:
                 raise EspeakError(f"eSpeak did not finish within {timeout:g} s")
-            return bytes(self._pcm)
+            return Spoken(bytes(self._pcm), self._words(text))
+
+    def _words(self, text: str) -> list[tuple[str, float]]:
+        words: list[tuple[str, float]] = []
+        begins = 0.0
+        for word in re.finditer(r"\S+", text):
+            # What eSpeak takes for no word of its own comes with the one before.
+            begins = min(
+                (at for n, at in self._starts.items() if n in range(*word.span())), default=begins
+            )
+            words.append((word[0], begins))
+        return words
 
 
 @cache
@@ -137,12 +183,14 @@ class EspeakTTSService(TTSService):
         super().__init__(
             push_start_frame=True,
             push_stop_frames=True,
+            push_text_frames=False,  # each word at its time instead
             settings=TTSSettings(model=None, voice=voice, language=None),
             **kwargs,
         )
         self._words_per_minute = words_per_minute
         self._timeout = timeout
         self._resampler = create_file_resampler()
+        self._turn, self._spoken_secs = "", 0.0
 
     def can_generate_metrics(self) -> bool:
         """Whether the service measures itself: yes."""
@@ -160,6 +208,14 @@ class EspeakTTSService(TTSService):
         await super().setup(setup)
         await asyncio.to_thread(espeak)
 
+    async def on_audio_context_completed(self, context_id: str) -> None:
+        """Time what comes next of this turn, after a long pause, from its own beginning.
+
+        Args:
+            context_id: The turn.
+        """
+        self._turn = ""
+
     async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
         """Say one sentence.
 
@@ -168,24 +224,29 @@ class EspeakTTSService(TTSService):
             context_id: Which turn it belongs to.
 
         Yields:
-            Its audio at the pipeline's rate, or an error.
+            Its audio at the pipeline's rate, or an error. Its words are timed beside it.
         """
         try:
             await self.start_tts_usage_metrics(text)
             voice = espeak()
-            pcm = await asyncio.to_thread(
+            spoken = await asyncio.to_thread(
                 voice.speak,
                 text,
                 voice=str(self._settings.voice),
                 words_per_minute=self._words_per_minute,
                 timeout=self._timeout,
             )
-            pcm = await self._resampler.resample(pcm, voice.sample_rate, self.sample_rate)
+            pcm = await self._resampler.resample(spoken.pcm, voice.sample_rate, self.sample_rate)
         except Exception as e:
             yield ErrorFrame(error=f"{self}: [{text}] was not spoken: {e}", exception=e)
             return
         finally:
             await self.stop_ttfb_metrics()
+        if context_id != self._turn:
+            self._turn, self._spoken_secs = context_id, 0.0
+        times = [(word, self._spoken_secs + at) for word, at in spoken.words]
+        await self.add_word_timestamps(times, context_id)
+        self._spoken_secs += len(pcm) / 2 / self.sample_rate
         chunk = int(self.sample_rate * CHUNK_SECS) * 2
         for start in range(0, len(pcm), chunk):
             yield TTSAudioRawFrame(

@@ -30,6 +30,7 @@ from pipecat.frames.frames import (
     TTSSpeakFrame,
     TTSStartedFrame,
     TTSStoppedFrame,
+    TTSTextFrame,
     VADUserStartedSpeakingFrame,
     VADUserStoppedSpeakingFrame,
 )
@@ -185,9 +186,28 @@ async def test_speech_is_as_long_as_its_text_and_arrives_whole():
         assert np.abs(np.frombuffer(pcm, np.int16)).max() > 3000
         seconds.append(len(pcm) / 2 / 24000)
         native = espeak().speak(text, voice="en", words_per_minute=185, timeout=10)
-        assert seconds[-1] == pytest.approx(len(native) / 2 / espeak().sample_rate, abs=0.01)
+        assert seconds[-1] == pytest.approx(len(native.pcm) / 2 / espeak().sample_rate, abs=0.01)
     assert 0.15 < seconds[0] / 3 < 0.7
     assert 0.15 < seconds[1] / 12 < 0.7
+
+
+async def test_each_word_of_a_turn_comes_once_with_the_time_when_it_is_spoken():
+    texts = ["One, two.", "Three (four)!"]
+    said, errors = await run(
+        EspeakTTSService(),
+        send=[LLMFullResponseStartFrame(), *map(LLMTextFrame, texts), LLMFullResponseEndFrame()],
+    )
+    assert errors == []
+    words = said.of(TTSTextFrame)
+    assert [word.text for word in words] == " ".join(texts).split()
+    first, *_ = times = [word.pts / 1e9 for word in words]
+    speeches = [
+        espeak().speak(text, voice="en", words_per_minute=185, timeout=10) for text in texts
+    ]
+    start = len(speeches[0].pcm) / 2 / espeak().sample_rate
+    expected = [at for _, at in speeches[0].words] + [start + at for _, at in speeches[1].words]
+    assert [at - first for at in times] == pytest.approx(expected, abs=0.02)
+    assert 0.2 < expected[1] < start < expected[3]
 
 
 async def test_a_voice_that_does_not_exist_is_an_error_and_not_another_voice():

@@ -8,15 +8,13 @@
 
 import asyncio
 import io
-import os
-import sys
+import re
 import wave
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from children import EXAMPLES, example, run_example
 from offline.demo import Recording
 from offline.speaking import EspeakTTSService
 from offline.timeline import Timeline
@@ -34,41 +32,20 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_tavus.sandbox import TavusSandbox
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPT = ("go forward ten meters", "go somewhere and do something", "ten of clubs")
 
 
-@asynccontextmanager
-async def voice_bot(
-    *arguments: str, cwd: Path, **environment: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    clean = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TAVUS_", "DEEPGRAM_", "OPENAI_", "CARTESIA_"))
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(EXAMPLES / "voice_bot.py"),
-        *arguments,
-        cwd=cwd,
-        env={**clean, "PYTHONIOENCODING": "utf-8", **environment},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-
-
 @pytest.mark.timeout(150)
-async def test_the_voice_bot_talks_with_no_account(tmp_path: Path):
-    async with voice_bot("--wav", "call.wav", cwd=tmp_path) as process:
-        stdout, stderr = [part.decode() for part in await process.communicate()]
-    assert process.returncode == 0, stdout + stderr
+@pytest.mark.parametrize(
+    ("option", "delivery"),
+    [((), "the track stream"), (("--echo",), r"\d{2,} conversation.echo messages")],
+    ids=["track", "echo"],
+)
+async def test_the_voice_bot_talks_with_no_account(
+    tmp_path: Path, option: tuple[str, ...], delivery: str
+):
+    stdout = await run_example("voice_bot.py", "--wav", "call.wav", *option, cwd=tmp_path)
+    assert re.search(f"^Delivery +{delivery}$", stdout, re.MULTILINE)
     for words in SCRIPT:
         assert f'understood "{words}"' in stdout
         assert f'answers "You said: {words}.' in stdout
@@ -88,7 +65,8 @@ async def test_the_voice_bot_talks_with_no_account(tmp_path: Path):
 @pytest.mark.timeout(150)
 async def test_with_a_key_the_voice_bot_talks_with_whoever_opens_the_url(tmp_path: Path):
     async with TavusSandbox() as sandbox:
-        async with voice_bot(
+        async with example(
+            "voice_bot.py",
             cwd=tmp_path,
             TAVUS_API_URL=sandbox.api_url,
             TAVUS_API_KEY=sandbox.api_key,
@@ -120,7 +98,8 @@ async def test_with_a_key_the_voice_bot_talks_with_whoever_opens_the_url(tmp_pat
 
 async def test_a_key_that_is_refused_ends_the_voice_bot_and_says_so(tmp_path: Path):
     async with TavusSandbox() as sandbox:
-        async with voice_bot(
+        async with example(
+            "voice_bot.py",
             cwd=tmp_path,
             TAVUS_API_URL=sandbox.api_url,
             TAVUS_API_KEY="another",
