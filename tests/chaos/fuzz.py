@@ -195,6 +195,9 @@ class Ear:
 
     on_streaming_utterance = on_speaking
 
+    def on_left(self) -> None:
+        pass
+
 
 class Mail:
     """What comes through an inbox, and who speaks by what it says."""
