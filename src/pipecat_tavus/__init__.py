@@ -11,7 +11,6 @@
 ``pipecat_tavus.sandbox`` a Tavus on this machine that needs no account.
 """
 
-from pipecat_tavus.api import TavusApi
 from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.errors import (
     TavusApiError,
@@ -34,7 +33,7 @@ from pipecat_tavus.errors import (
     TavusServerError,
     TavusTimeoutError,
 )
-from pipecat_tavus.events import (
+from pipecat_tavus.events.events import (
     PerceptionAnalysisEvent,
     PerceptionImage,
     PerceptionToolCallEvent,
@@ -50,6 +49,7 @@ from pipecat_tavus.events import (
     UtteranceEvent,
     parse_event,
 )
+from pipecat_tavus.events.speech_listener import SpeechListener
 from pipecat_tavus.frames import SpokenTextFrame, TavusEventFrame
 from pipecat_tavus.input import TavusInputTransport
 from pipecat_tavus.metrics import (
@@ -57,7 +57,10 @@ from pipecat_tavus.metrics import (
     ReplicaSpeechMetricsData,
     RoomJoinMetricsData,
 )
-from pipecat_tavus.models import (
+from pipecat_tavus.output import TavusOutputTransport
+from pipecat_tavus.params import TavusCallbacks, TavusParams
+from pipecat_tavus.rest.api import TavusApi
+from pipecat_tavus.rest.models import (
     Conversation,
     ConversationOptions,
     ConversationPage,
@@ -65,11 +68,8 @@ from pipecat_tavus.models import (
     Persona,
     Replica,
 )
-from pipecat_tavus.output import TavusOutputTransport
-from pipecat_tavus.params import TavusCallbacks, TavusParams
-from pipecat_tavus.retry import RetryPolicy
-from pipecat_tavus.room import RoomClient, RoomConfig, RoomFactory, RoomListener
-from pipecat_tavus.speech_listener import SpeechListener
+from pipecat_tavus.rest.retry import RetryPolicy
+from pipecat_tavus.room.seam import RoomClient, RoomConfig, RoomFactory, RoomListener
 from pipecat_tavus.transport import TavusTransport
 
 __version__ = "0.1.0"

@@ -17,18 +17,18 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.shared import acquires, releases
 from yarl import URL
 
-from pipecat_tavus.api import TavusApi
 from pipecat_tavus.background import in_background
-from pipecat_tavus.conversation import ConversationLife
+from pipecat_tavus.conversation.ledger import Ledger
+from pipecat_tavus.conversation.life import ConversationLife
 from pipecat_tavus.errors import TavusApiError, TavusConfigError, TavusError
-from pipecat_tavus.ledger import Ledger
+from pipecat_tavus.events.speech_listener import SpeechListener
 from pipecat_tavus.metrics import ConversationCreateMetricsData, RoomJoinMetricsData
-from pipecat_tavus.models import Conversation, ConversationOptions
 from pipecat_tavus.params import TavusCallbacks, TavusParams
-from pipecat_tavus.room import RoomConfig, RoomFactory, open_room
-from pipecat_tavus.room_access import RoomAccess
-from pipecat_tavus.room_events import RoomEvents
-from pipecat_tavus.speech_listener import SpeechListener
+from pipecat_tavus.rest.api import TavusApi
+from pipecat_tavus.rest.models import Conversation, ConversationOptions
+from pipecat_tavus.room.room_access import RoomAccess
+from pipecat_tavus.room.room_events import RoomEvents
+from pipecat_tavus.room.seam import RoomConfig, RoomFactory, open_room
 
 if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
@@ -139,8 +139,8 @@ class TavusTransportClient(RoomAccess):
         """
         while not self.is_over and not self.replica_ready:
             waits = [
-                asyncio.create_task(self._events.wait_for_replica()),
-                asyncio.create_task(self._life.wait_over()),
+                in_background(self._events.wait_for_replica(), "tavus::replica"),
+                in_background(self._life.wait_over(), "tavus::over"),
             ]
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipecat.frames.frames import SystemFrame, TTSTextFrame
 
-from pipecat_tavus.events import TavusEvent
+from pipecat_tavus.events.events import TavusEvent
 
 
 @dataclass

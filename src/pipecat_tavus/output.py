@@ -29,16 +29,16 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSet
 from pipecat.transports.base_output import BaseOutputTransport
 
 from pipecat_tavus.client import TavusTransportClient
-from pipecat_tavus.delivery import Delivery
-from pipecat_tavus.echo_delivery import EchoDelivery
 from pipecat_tavus.errors import TavusReplicaAbsentError, TavusRoomSendError
 from pipecat_tavus.metrics import ReplicaSpeechMetricsData
-from pipecat_tavus.outages import Outages
 from pipecat_tavus.params import TavusParams
-from pipecat_tavus.presenter import Presenter
 from pipecat_tavus.processor import TavusProcessor
-from pipecat_tavus.speech import Speech
-from pipecat_tavus.track_delivery import TrackDelivery
+from pipecat_tavus.speech.delivery import Delivery
+from pipecat_tavus.speech.echo_delivery import EchoDelivery
+from pipecat_tavus.speech.outages import Outages
+from pipecat_tavus.speech.presenter import Presenter
+from pipecat_tavus.speech.speech import Speech
+from pipecat_tavus.speech.track_delivery import TrackDelivery
 
 if TYPE_CHECKING:
     from pipecat.pipeline.capabilities import BotCapabilities

@@ -13,8 +13,8 @@ from pipecat.transports.daily.transport import DailyParams
 from pydantic import BaseModel, Field, field_validator
 
 from pipecat_tavus.errors import TavusError
-from pipecat_tavus.events import TavusEvent
-from pipecat_tavus.models import MAX_CALL_DURATION_SECS, Conversation
+from pipecat_tavus.events.events import TavusEvent
+from pipecat_tavus.rest.models import MAX_CALL_DURATION_SECS, Conversation
 
 
 class TavusParams(DailyParams):

@@ -16,7 +16,7 @@ from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.errors import TavusError, TavusRoomClosedError, TavusRoomError
-from pipecat_tavus.events import (
+from pipecat_tavus.events.events import (
     PerceptionToolCallEvent,
     ShutdownEvent,
     StartedSpeakingEvent,
@@ -25,13 +25,13 @@ from pipecat_tavus.events import (
     ToolCallEvent,
     UtteranceEvent,
 )
+from pipecat_tavus.events.interaction_calls import InteractionCalls
 from pipecat_tavus.frames import TavusEventFrame
 from pipecat_tavus.input import TavusInputTransport
-from pipecat_tavus.interaction_calls import InteractionCalls
-from pipecat_tavus.models import Conversation
 from pipecat_tavus.output import TavusOutputTransport
 from pipecat_tavus.params import TavusCallbacks, TavusParams
-from pipecat_tavus.room import RoomFactory, open_room
+from pipecat_tavus.rest.models import Conversation
+from pipecat_tavus.room.seam import RoomFactory, open_room
 
 
 class TavusTransport(InteractionCalls, BaseTransport):
@@ -57,9 +57,8 @@ class TavusTransport(InteractionCalls, BaseTransport):
     - on_connection_interrupted(transport): The room's signalling broke; messages are lost
     - on_connection_restored(transport): It is back
     - on_app_message(transport, message, sender): An app message came, Tavus's own included
-    - on_event(transport, event): Tavus tells something; any of the events in
-      ``pipecat_tavus.events``, each once. One that is ``late`` tells of the past, and reaches
-      of the handlers for speaking none
+    - on_event(transport, event): Tavus tells something; any ``TavusEvent``, each once. One
+      that is ``late`` tells of the past, and reaches no handler for speaking
     - on_replica_started_speaking(transport, event): The replica has started to speak
     - on_replica_stopped_speaking(transport, event): It has stopped
     - on_utterance(transport, event): What the replica or a user says, whole; an
@@ -212,7 +211,7 @@ class TavusTransport(InteractionCalls, BaseTransport):
 
         Args:
             build: Makes the message for the conversation's id; one of the functions of
-                ``pipecat_tavus.interactions``.
+                ``pipecat_tavus.events.interactions``.
 
         Raises:
             TavusConfigError: A value was refused.

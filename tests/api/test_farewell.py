@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 from loguru import logger
 
-from pipecat_tavus import farewell
+from pipecat_tavus.conversation import farewell
 
 KEY = {"x-api-key": "k"}
 

@@ -32,15 +32,15 @@ from pipecat_tavus import (  # noqa: E402
     TavusRoomClosedError,
     parse_event,
 )
-from pipecat_tavus.answers import read_answer, read_error  # noqa: E402
-from pipecat_tavus.inbox import SEQS_REMEMBERED, STATES_REMEMBERED, Inbox  # noqa: E402
-from pipecat_tavus.models import (  # noqa: E402
+from pipecat_tavus.events.inbox import SEQS_REMEMBERED, STATES_REMEMBERED, Inbox  # noqa: E402
+from pipecat_tavus.rest.answers import read_answer, read_error  # noqa: E402
+from pipecat_tavus.rest.models import (  # noqa: E402
     Conversation,
     ConversationPage,
     Persona,
     Replica,
 )
-from pipecat_tavus.room_events import RoomEvents  # noqa: E402
+from pipecat_tavus.room.room_events import RoomEvents  # noqa: E402
 
 MODELS = (Conversation, ConversationPage, Persona, Replica)
 SHUTDOWN = {"message_type": "system", "event_type": "system.shutdown", "properties": {}}

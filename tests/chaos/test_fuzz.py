@@ -20,11 +20,11 @@ from pipecat_tavus import (
     UnknownEvent,
     parse_event,
 )
-from pipecat_tavus.answers import read_answer, read_error
-from pipecat_tavus.inbox import Inbox
-from pipecat_tavus.ledger import Entry, Ledger
-from pipecat_tavus.room_events import RoomEvents
-from pipecat_tavus.roster import Roster
+from pipecat_tavus.conversation.ledger import Entry, Ledger
+from pipecat_tavus.events.inbox import Inbox
+from pipecat_tavus.rest.answers import read_answer, read_error
+from pipecat_tavus.room.room_events import RoomEvents
+from pipecat_tavus.room.roster import Roster
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
 
 KEYS = st.sampled_from(

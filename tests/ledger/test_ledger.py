@@ -12,9 +12,9 @@ from contextlib import closing
 import pytest
 from loguru import logger
 
-from pipecat_tavus import ledger as ledger_module
-from pipecat_tavus.ledger import Ledger, fingerprint
-from pipecat_tavus.owner import Owner
+from pipecat_tavus.conversation import ledger as ledger_module
+from pipecat_tavus.conversation.ledger import Ledger, fingerprint
+from pipecat_tavus.conversation.owner import Owner
 
 KEY = "key-f00d"
 
@@ -98,7 +98,7 @@ def test_many_processes_write_at_once_and_lose_nothing(path):
     script = f"""
 import sys
 from pathlib import Path
-from pipecat_tavus.ledger import Ledger
+from pipecat_tavus.conversation.ledger import Ledger
 book = Ledger(Path({str(path)!r}), base_url="u", fingerprint="f")
 for n in range(25):
     book.intend(f"{{sys.argv[1]}} {{n}}")

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from pipecat_tavus.owner import Owner
+from pipecat_tavus.conversation.owner import Owner
 
 
 def test_this_process_is_not_gone():
@@ -18,7 +18,7 @@ def test_this_process_is_not_gone():
 def test_a_process_that_has_ended_is_gone():
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     script = (
-        "from pipecat_tavus.owner import Owner; o = Owner.current(); "
+        "from pipecat_tavus.conversation.owner import Owner; o = Owner.current(); "
         "print(repr((o.host, o.boot, o.pid, o.started)))"
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -7,7 +7,8 @@ import pytest
 from matrix.points import Watch, begin, watching
 from matrix.stage import QUICK, Stage
 
-from pipecat_tavus import client, farewell, orphans
+from pipecat_tavus import client
+from pipecat_tavus.conversation import farewell, orphans
 from pipecat_tavus.sandbox import TavusSandbox
 
 END_HIT = "end_conversation_endpoint_hit"

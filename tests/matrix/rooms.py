@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipecat_tavus import TavusRoomError, TavusRoomSendError
-from pipecat_tavus.room import RoomConfig
-from pipecat_tavus.roster import REPLICA_USER_ID
+from pipecat_tavus.room.roster import REPLICA_USER_ID
+from pipecat_tavus.room.seam import RoomConfig
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 
 

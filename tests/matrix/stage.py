@@ -15,8 +15,8 @@ from pipecat.pipeline.worker import PipelineWorker, ProcessorUnusablePolicy
 from pipecat.workers.runner import WorkerRunner
 
 from pipecat_tavus import TavusError, TavusParams, TavusTransport
-from pipecat_tavus.api import TavusApi
-from pipecat_tavus.ledger import Ledger
+from pipecat_tavus.conversation.ledger import Ledger
+from pipecat_tavus.rest.api import TavusApi
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
 
 FULL = os.environ.get("TAVUS_MATRIX") == "full"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipecat_tavus.ledger import Ledger
+from pipecat_tavus.conversation.ledger import Ledger
 
 CHILD = Path(__file__).with_name("child_bot.py")
 SECONDS = 20.0

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipecat_tavus import TavusTransport, farewell
+from pipecat_tavus import TavusTransport
+from pipecat_tavus.conversation import farewell
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
 
 

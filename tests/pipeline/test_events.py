@@ -35,7 +35,7 @@ from pipecat_tavus import (
     UnknownEvent,
     UtteranceEvent,
 )
-from pipecat_tavus.room_events import RoomEvents
+from pipecat_tavus.room.room_events import RoomEvents
 
 LAST = 10_000
 """A number that no event of the simulated replica's own has."""

@@ -14,8 +14,8 @@ from pipecat_tavus import (
     TavusTransport,
     orphans,
 )
-from pipecat_tavus.ledger import Ledger, fingerprint
-from pipecat_tavus.owner import Owner
+from pipecat_tavus.conversation.ledger import Ledger, fingerprint
+from pipecat_tavus.conversation.owner import Owner
 from pipecat_tavus.sandbox import TavusSandbox
 
 CREATE = "POST /conversations"
@@ -84,8 +84,8 @@ async def test_a_lost_answer_is_looked_for_and_the_conversation_adopted(sandbox,
 
 async def test_a_private_conversation_whose_token_was_lost_is_ended(sandbox, ledger_path):
     api = TavusApi(sandbox.api_key, None, base_url=sandbox.api_url, timeout=0.5)
-    from pipecat_tavus.models import ConversationOptions
-    from pipecat_tavus.opening import Opening
+    from pipecat_tavus.conversation.opening import Opening
+    from pipecat_tavus.rest.models import ConversationOptions
 
     sandbox.fail(CREATE, hang=True, work=True)
     options = ConversationOptions.check(replica_id="r1", require_auth=True)

@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from pipecat_tavus import TavusApi, TavusTransport, farewell, orphans
-from pipecat_tavus.ledger import Ledger
-from pipecat_tavus.models import ConversationOptions
-from pipecat_tavus.opening import Opening
+from pipecat_tavus import TavusApi, TavusTransport
+from pipecat_tavus.conversation import farewell, orphans
+from pipecat_tavus.conversation.ledger import Ledger
+from pipecat_tavus.conversation.opening import Opening
+from pipecat_tavus.rest.models import ConversationOptions
 from pipecat_tavus.sandbox import TavusSandbox
 from pipeline.test_lost_answers import CREATE, abandoned, book
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 import pipecat_tavus
-from pipecat_tavus import events as module
-from pipecat_tavus.events import (
+from pipecat_tavus.events import events as module
+from pipecat_tavus.events.events import (
     PerceptionAnalysisEvent,
     PerceptionImage,
     PerceptionToolCallEvent,

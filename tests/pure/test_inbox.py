@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipecat_tavus.events import (
+from pipecat_tavus.events.events import (
     ShutdownEvent,
     StartedSpeakingEvent,
     StoppedSpeakingEvent,
@@ -13,7 +13,7 @@ from pipecat_tavus.events import (
     UnknownEvent,
     UtteranceEvent,
 )
-from pipecat_tavus.inbox import SEQS_REMEMBERED, STATES_REMEMBERED, Inbox
+from pipecat_tavus.events.inbox import SEQS_REMEMBERED, STATES_REMEMBERED, Inbox
 
 
 def started(seq=None, role="replica", **more):

@@ -4,7 +4,8 @@ from base64 import b64decode
 
 import pytest
 
-from pipecat_tavus import TavusConfigError, interactions
+from pipecat_tavus import TavusConfigError
+from pipecat_tavus.events import interactions
 
 
 def shape(event_type, properties=None):

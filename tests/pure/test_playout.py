@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipecat_tavus.playout import Playout
-from pipecat_tavus.speech import Speech
+from pipecat_tavus.speech.playout import Playout
+from pipecat_tavus.speech.speech import Speech
 
 RATE = 100
 

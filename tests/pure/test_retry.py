@@ -17,7 +17,7 @@ from pipecat_tavus.errors import (
     TavusServerError,
     TavusTimeoutError,
 )
-from pipecat_tavus.retry import RetryPolicy
+from pipecat_tavus.rest.retry import RetryPolicy
 
 TRANSIENT = [
     TavusConnectionError,

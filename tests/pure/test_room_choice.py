@@ -2,9 +2,9 @@
 
 import pytest
 
-from pipecat_tavus.daily_room import DailyRoom
 from pipecat_tavus.params import TavusParams
-from pipecat_tavus.room import RoomConfig, is_sandbox, open_room
+from pipecat_tavus.room.daily_room import DailyRoom
+from pipecat_tavus.room.seam import RoomConfig, is_sandbox, open_room
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from pipecat_tavus import TavusCallbacks
-from pipecat_tavus.room_events import RoomEvents
+from pipecat_tavus.room.room_events import RoomEvents
 
 SHUTDOWN = {"event_type": "system.shutdown", "reason": "because I say so"}
 USER = {"id": "u", "info": {"userName": "Mo"}}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipecat_tavus.roster import Came, Part, Roster, Went
+from pipecat_tavus.room.roster import Came, Part, Roster, Went
 
 BOT = {"id": "bot", "info": {"userName": "Ada", "isLocal": True}}
 REPLICA = {"id": "r", "info": {"userId": "x-tavus-replica-1", "userName": "Anna"}}

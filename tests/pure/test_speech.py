@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipecat_tavus.speech import Speech
+from pipecat_tavus.speech.speech import Speech
 
 RATE = 100
 INF = float("inf")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipecat_tavus.spoken_words import SpokenWords
+from pipecat_tavus.speech.spoken_words import SpokenWords
 
 
 def rest(heard, released=()):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipecat_tavus.utterance import Utterance
+from pipecat_tavus.speech.utterance import Utterance
 
 
 def test_chunks_are_whole_and_the_rest_is_the_end():

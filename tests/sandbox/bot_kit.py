@@ -25,7 +25,7 @@ from pipecat.transports.daily.transport import (
 )
 from pipecat.utils.asyncio.task_manager import TaskManager
 
-from pipecat_tavus.room import RoomConfig
+from pipecat_tavus.room.seam import RoomConfig
 from pipecat_tavus.sandbox import ReplicaSettings, SandboxPerson, TavusSandbox
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 

@@ -26,7 +26,7 @@ from sandbox.bot_kit import (
 )
 
 from pipecat_tavus.errors import TavusRoomError, TavusRoomJoinError, TavusRoomSendError
-from pipecat_tavus.room import RoomClient, RoomConfig
+from pipecat_tavus.room.seam import RoomClient, RoomConfig
 from pipecat_tavus.sandbox import ReplicaSettings, wire
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 

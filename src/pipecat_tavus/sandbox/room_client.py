@@ -25,7 +25,7 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
 from pipecat_tavus.errors import TavusRoomError, TavusRoomJoinError, TavusRoomSendError
-from pipecat_tavus.room import AudioCallback, RoomConfig, VideoCallback
+from pipecat_tavus.room.seam import AudioCallback, RoomConfig, VideoCallback
 from pipecat_tavus.sandbox import pcm as pcm16
 from pipecat_tavus.sandbox import wire
 from pipecat_tavus.sandbox.bot_track import BotTrack
@@ -48,7 +48,7 @@ class _Capture:
 
 
 class SandboxRoom:
-    """A bot's place in a room of the sandbox. See :class:`~pipecat_tavus.room.RoomClient`."""
+    """A bot's place in a room of the sandbox. See :class:`~pipecat_tavus.room.seam.RoomClient`."""
 
     def __init__(self, config: RoomConfig):
         """Initialize a bot that is not in the room.

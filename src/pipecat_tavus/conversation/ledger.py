@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 from loguru import logger
 from platformdirs import user_state_path
 
-from pipecat_tavus.owner import Owner
+from pipecat_tavus.conversation.owner import Owner
 
 Result = TypeVar("Result")
 

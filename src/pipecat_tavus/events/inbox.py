@@ -15,7 +15,7 @@ the roles ``pal`` and ``replica``.
 from collections.abc import Hashable
 from typing import NamedTuple, TypeVar
 
-from pipecat_tavus.events import (
+from pipecat_tavus.events.events import (
     EventBase,
     ShutdownEvent,
     StartedSpeakingEvent,

@@ -29,7 +29,7 @@ from pydantic import (
     ValidationError,
 )
 
-from pipecat_tavus import event_reading as read
+from pipecat_tavus.events import event_reading as read
 
 Role = Literal["replica", "user"]
 

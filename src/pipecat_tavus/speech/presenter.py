@@ -6,7 +6,7 @@
 
 """What the pipeline is told of the bot's speech: when the person hears it, not before.
 
-Frames that belong to speech wait in a :class:`~pipecat_tavus.playout.Playout`; here they
+Frames that belong to speech wait in a :class:`~pipecat_tavus.speech.playout.Playout`; here they
 leave it, on their way up or down the pipeline.
 """
 
@@ -29,16 +29,16 @@ from pipecat.frames.frames import (
 )
 from pipecat.processors.frame_processor import FrameDirection
 
-from pipecat_tavus.delivery import copy_audio
-from pipecat_tavus.events import (
+from pipecat_tavus.events.events import (
     StartedSpeakingEvent,
     StoppedSpeakingEvent,
     StreamingUtteranceEvent,
 )
 from pipecat_tavus.frames import SpokenTextFrame
-from pipecat_tavus.playout import Cut, Playout
-from pipecat_tavus.speech import Speech
-from pipecat_tavus.spoken_words import SpokenWords
+from pipecat_tavus.speech.delivery import copy_audio
+from pipecat_tavus.speech.playout import Cut, Playout
+from pipecat_tavus.speech.speech import Speech
+from pipecat_tavus.speech.spoken_words import SpokenWords
 
 _SPEAKING = (BotStartedSpeakingFrame, BotStoppedSpeakingFrame, BotSpeakingFrame)
 _DOWN, _UP = FrameDirection.DOWNSTREAM, FrameDirection.UPSTREAM

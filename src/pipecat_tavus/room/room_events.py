@@ -18,7 +18,7 @@ from pipecat_tavus.errors import (
     TavusRoomClosedError,
     TavusRoomError,
 )
-from pipecat_tavus.events import (
+from pipecat_tavus.events.events import (
     ShutdownEvent,
     StartedSpeakingEvent,
     StoppedSpeakingEvent,
@@ -26,14 +26,14 @@ from pipecat_tavus.events import (
     TavusEvent,
     parse_event,
 )
-from pipecat_tavus.inbox import Inbox
+from pipecat_tavus.events.inbox import Inbox
+from pipecat_tavus.events.speech_listener import SpeechListener
 from pipecat_tavus.params import TavusCallbacks
-from pipecat_tavus.roster import Came, Part, Roster, Went
-from pipecat_tavus.speech_listener import SpeechListener
+from pipecat_tavus.room.roster import Came, Part, Roster, Went
 
 
 class RoomEvents:
-    """A :class:`~pipecat_tavus.room.RoomListener` that tells the client's callbacks.
+    """A :class:`~pipecat_tavus.room.seam.RoomListener` that tells the client's callbacks.
 
     An exception in a callback is logged and stops no later event.
     """

@@ -16,11 +16,11 @@ from collections.abc import Callable
 
 from loguru import logger
 
-from pipecat_tavus import farewell, orphans
-from pipecat_tavus.api import TavusApi
+from pipecat_tavus.conversation import farewell, orphans
+from pipecat_tavus.conversation.ledger import Ledger
 from pipecat_tavus.errors import TavusApiError, TavusTimeoutError
-from pipecat_tavus.ledger import Ledger
-from pipecat_tavus.models import Conversation, ConversationOptions
+from pipecat_tavus.rest.api import TavusApi
+from pipecat_tavus.rest.models import Conversation, ConversationOptions
 
 _AT_ONCE: tuple[float, ...] = (0.0,)
 _PATIENTLY: tuple[float, ...] = (0.0, 0.3, 0.7, 1.5)
@@ -133,7 +133,7 @@ class Opening:
                 farewell.forget(self)
 
     def last_call(self) -> tuple[str, dict[str, str]] | None:
-        """The end without an event loop: see :mod:`~pipecat_tavus.farewell`."""
+        """The end without an event loop: see :mod:`~pipecat_tavus.conversation.farewell`."""
         if not self.owes or self.conversation is None:
             return None
         return self._api.end_request(self.conversation.id)

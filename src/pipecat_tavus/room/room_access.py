@@ -15,11 +15,11 @@ from pipecat.frames.frames import (
     OutputTransportMessageUrgentFrame,
 )
 
-from pipecat_tavus.conversation import ConversationLife
+from pipecat_tavus.conversation.life import ConversationLife
 from pipecat_tavus.errors import TavusRoomError, TavusRoomSendError
-from pipecat_tavus.interaction_calls import InteractionCalls
-from pipecat_tavus.models import Conversation
-from pipecat_tavus.room import AudioCallback, RoomClient, VideoCallback
+from pipecat_tavus.events.interaction_calls import InteractionCalls
+from pipecat_tavus.rest.models import Conversation
+from pipecat_tavus.room.seam import AudioCallback, RoomClient, VideoCallback
 
 
 class RoomAccess(InteractionCalls):

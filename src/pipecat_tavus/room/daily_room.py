@@ -34,7 +34,7 @@ from pipecat.transports.daily.transport import (
 )
 
 from pipecat_tavus.errors import TavusRoomError, TavusRoomJoinError, TavusRoomSendError
-from pipecat_tavus.room import AudioCallback, RoomConfig, VideoCallback
+from pipecat_tavus.room.seam import AudioCallback, RoomConfig, VideoCallback
 
 _CALL_TIMEOUT = 5.0
 """Limit in seconds for each call to Daily but the join: they answer in milliseconds."""
@@ -123,7 +123,7 @@ class _State(Enum):
 
 
 class DailyRoom:
-    """A :class:`~pipecat_tavus.room.RoomClient` on Daily."""
+    """A :class:`~pipecat_tavus.room.seam.RoomClient` on Daily."""
 
     def __init__(self, config: RoomConfig):
         """Initialize the room; nothing is opened before ``setup()``.

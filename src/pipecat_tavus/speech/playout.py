@@ -14,7 +14,7 @@ import itertools
 from collections import deque
 from typing import Generic, NamedTuple, TypeVar
 
-from pipecat_tavus.speech import Speech, Stretch
+from pipecat_tavus.speech.speech import Speech, Stretch
 
 T = TypeVar("T")
 

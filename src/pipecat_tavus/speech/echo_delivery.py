@@ -14,15 +14,15 @@ from typing import cast
 from pipecat.frames.frames import OutputAudioRawFrame, OutputTransportMessageUrgentFrame
 from pipecat.processors.frame_processor import FrameProcessor
 
-from pipecat_tavus import interactions
 from pipecat_tavus.client import TavusTransportClient
-from pipecat_tavus.delivery import Flight, Taken
 from pipecat_tavus.errors import TavusRoomSendError
-from pipecat_tavus.outages import Outages
+from pipecat_tavus.events import interactions
 from pipecat_tavus.params import TavusParams
-from pipecat_tavus.speech import Speech
-from pipecat_tavus.track_delivery import TrackDelivery
-from pipecat_tavus.utterance import Utterance
+from pipecat_tavus.speech.delivery import Flight, Taken
+from pipecat_tavus.speech.outages import Outages
+from pipecat_tavus.speech.speech import Speech
+from pipecat_tavus.speech.track_delivery import TrackDelivery
+from pipecat_tavus.speech.utterance import Utterance
 
 _IDLE_SECS = 1.0
 """Seconds without audio after which an utterance has ended that nobody ended."""

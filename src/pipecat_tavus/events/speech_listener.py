@@ -8,7 +8,7 @@
 
 from typing import Protocol
 
-from pipecat_tavus.events import (
+from pipecat_tavus.events.events import (
     StartedSpeakingEvent,
     StoppedSpeakingEvent,
     StreamingUtteranceEvent,

@@ -13,14 +13,14 @@ from typing import Any
 
 from loguru import logger
 
-from pipecat_tavus.api import TavusApi
 from pipecat_tavus.background import in_background
+from pipecat_tavus.conversation.ledger import Ledger
+from pipecat_tavus.conversation.opening import Opening
+from pipecat_tavus.conversation.orphans import end_orphans
 from pipecat_tavus.errors import TavusApiError, TavusConcurrencyLimitError, TavusError
-from pipecat_tavus.ledger import Ledger
-from pipecat_tavus.models import Conversation, ConversationOptions
-from pipecat_tavus.opening import Opening
-from pipecat_tavus.orphans import end_orphans
-from pipecat_tavus.room import RoomClient
+from pipecat_tavus.rest.api import TavusApi
+from pipecat_tavus.rest.models import Conversation, ConversationOptions
+from pipecat_tavus.room.seam import RoomClient
 
 _REAP_TIMEOUT = 2.0
 _SLOT_INTERVAL = 2.0

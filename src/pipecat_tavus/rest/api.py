@@ -18,7 +18,7 @@ from loguru import logger
 from pydantic import BaseModel, SecretStr
 from yarl import URL
 
-from pipecat_tavus.answers import read_answer, read_error, tidy
+from pipecat_tavus.conversation.ledger import fingerprint
 from pipecat_tavus.errors import (
     TavusApiError,
     TavusConfigError,
@@ -28,15 +28,15 @@ from pipecat_tavus.errors import (
     TavusNotFoundError,
     TavusTimeoutError,
 )
-from pipecat_tavus.ledger import fingerprint
-from pipecat_tavus.models import (
+from pipecat_tavus.rest.answers import read_answer, read_error, tidy
+from pipecat_tavus.rest.models import (
     Conversation,
     ConversationOptions,
     ConversationPage,
     Persona,
     Replica,
 )
-from pipecat_tavus.retry import RetryPolicy
+from pipecat_tavus.rest.retry import RetryPolicy
 
 _MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _CONNECT_TIMEOUT = 5.0
@@ -134,7 +134,7 @@ class TavusApi:
         Args:
             replica_id: The replica; the persona's own if None.
             persona_id: The persona.
-            **options: Fields of :class:`~pipecat_tavus.models.ConversationOptions`, of its
+            **options: Fields of :class:`~pipecat_tavus.rest.models.ConversationOptions`, of its
                 ``properties``, or any that this library does not know yet.
 
         Returns:

@@ -12,10 +12,10 @@ import time
 from pipecat.frames.frames import OutputAudioRawFrame
 
 from pipecat_tavus.client import TavusTransportClient
-from pipecat_tavus.delivery import Flight, Taken
 from pipecat_tavus.errors import TavusError, TavusRoomSendError
-from pipecat_tavus.outages import Outages
-from pipecat_tavus.speech import Speech
+from pipecat_tavus.speech.delivery import Flight, Taken
+from pipecat_tavus.speech.outages import Outages
+from pipecat_tavus.speech.speech import Speech
 
 STREAM_TRACK = "stream"
 """The custom audio track that the persona ``pipecat-stream`` speaks."""

@@ -7,7 +7,7 @@
 """What the client needs of a room: the seam between Daily and the sandbox.
 
 ``TavusTransportClient`` is given a :class:`RoomFactory` and knows nothing else of the
-room. :class:`~pipecat_tavus.daily_room.DailyRoom` and the sandbox's room client are the
+room. :class:`~pipecat_tavus.room.daily_room.DailyRoom` and the sandbox's room client are the
 two sides of it, and a test may write a third.
 """
 
@@ -214,7 +214,7 @@ def open_room(config: RoomConfig) -> RoomClient:
         from pipecat_tavus.sandbox.room_client import SandboxRoom
 
         return SandboxRoom(config)
-    from pipecat_tavus.daily_room import DailyRoom
+    from pipecat_tavus.room.daily_room import DailyRoom
 
     return DailyRoom(config)
 

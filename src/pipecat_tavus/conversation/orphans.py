@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from pipecat_tavus.api import TavusApi
+from pipecat_tavus.conversation.ledger import Entry, Ledger
+from pipecat_tavus.conversation.owner import Owner
 from pipecat_tavus.errors import TavusApiError
-from pipecat_tavus.ledger import Entry, Ledger
-from pipecat_tavus.models import Conversation
-from pipecat_tavus.owner import Owner
+from pipecat_tavus.rest.api import TavusApi
+from pipecat_tavus.rest.models import Conversation
 
 _PAGE = 100
 _MAX_PAGES = 20

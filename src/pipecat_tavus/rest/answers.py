@@ -24,7 +24,7 @@ from pipecat_tavus.errors import (
     TavusRateLimitError,
     TavusServerError,
 )
-from pipecat_tavus.models import describe
+from pipecat_tavus.rest.models import describe
 
 Model = TypeVar("Model", bound=BaseModel)
 

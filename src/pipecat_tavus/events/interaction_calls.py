@@ -9,8 +9,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from pipecat_tavus import interactions
-from pipecat_tavus.interactions import Sensitivity
+from pipecat_tavus.events import interactions
+from pipecat_tavus.events.interactions import Sensitivity
 
 
 class InteractionCalls:
@@ -104,7 +104,7 @@ class InteractionCalls:
 
         Args:
             build: Makes the message for the conversation's id; one of the functions of
-                ``pipecat_tavus.interactions``.
+                ``pipecat_tavus.events.interactions``.
 
         Raises:
             TavusConfigError: A value was refused.
