@@ -21,7 +21,8 @@ from matrix.stage import FULL
 from matrix.verdict import live
 
 from pipecat_tavus import TavusServerError, client
-from pipecat_tavus.conversation import farewell, life, opening, orphans
+from pipecat_tavus.conversation import farewell, opening, orphans
+from pipecat_tavus.conversation import life as life_of_conversation
 
 AT_ONCE = 10
 TRIES = 6
@@ -129,7 +130,7 @@ async def world(monkeypatch, tmp_path):
     monkeypatch.setattr(opening, "_PATIENTLY", (0.0, 0.05, 0.1))
     monkeypatch.setattr(orphans, "STILL_UNDER_WAY_SECS", 0.0)
     monkeypatch.setattr(orphans, "_SECOND_LOOK_SECS", 0.01)
-    monkeypatch.setattr(life, "_SLOT_INTERVAL", 0.02)
+    monkeypatch.setattr(life_of_conversation, "_SLOT_INTERVAL", 0.02)
     monkeypatch.setattr(client, "_GUARD_INTERVAL", 0.1)
 
     def set_environment(sandbox, ledger_path):
