@@ -179,3 +179,15 @@ def test_what_echo_cannot_do_is_refused_before_anything_is_opened():
                 persona_id="pipecat0",
                 params=TavusParams.model_construct(**TavusParams().model_dump() | params),
             )
+
+
+@both_deliveries
+async def test_the_bot_stops_speaking_where_the_room_is_closed_under_it(monkeypatch, delivery):
+    async with scene(monkeypatch, delivery) as it:
+        await it.bot.say(tone(5, RATE), RATE)
+        await it.speaks()
+        await asyncio.sleep(0.5)
+        it.sandbox.close_room(it.id)
+        await it.bot.finish()
+        assert len(it.told(BotStoppedSpeakingFrame)) == 1
+        assert len(it.bot.written()) / 2 / RATE < 2
