@@ -8,7 +8,7 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import aiohttp
 from loguru import logger
@@ -20,7 +20,7 @@ from yarl import URL
 from pipecat_tavus.background import in_background
 from pipecat_tavus.conversation.ledger import Ledger
 from pipecat_tavus.conversation.life import ConversationLife
-from pipecat_tavus.errors import TavusApiError, TavusConfigError, TavusError
+from pipecat_tavus.errors import TavusApiError, TavusError
 from pipecat_tavus.events.speech_listener import SpeechListener
 from pipecat_tavus.metrics import ConversationCreateMetricsData, RoomJoinMetricsData
 from pipecat_tavus.params import TavusCallbacks, TavusParams
@@ -29,12 +29,10 @@ from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.room_access import RoomAccess
 from pipecat_tavus.room.room_events import RoomEvents
 from pipecat_tavus.room.seam import RoomConfig, RoomFactory, open_room
+from pipecat_tavus.speech.delivery import AudioDelivery, delivery_for
 
 if TYPE_CHECKING:
     from pipecat.pipeline.worker import PipelineWorker
-
-ECHO_PERSONA = "pipecat0"
-"""The ready-made persona that speaks ``conversation.echo`` messages."""
 
 _GUARD_INTERVAL = 4.0
 """Seconds between two looks at whether the pipeline is over."""
@@ -86,7 +84,8 @@ class TavusTransportClient(RoomAccess):
             participant_left_timeout=self._params.participant_left_timeout,
             participant_absent_timeout=self._params.participant_absent_timeout,
         )
-        self._check_echo()
+        self.audio_delivery: AudioDelivery = delivery_for(self._params, persona_id)
+        """How the bot's speech goes to the replica."""
         self._api = TavusApi(api_key, session, timeout=self._params.request_timeout)
         self._join_secs: float | None = None
         self._room_factory = room_factory
@@ -114,12 +113,6 @@ class TavusTransportClient(RoomAccess):
             left=self._left,
             failed=self._events.failed,
         )
-
-    @property
-    def audio_delivery(self) -> Literal["track", "echo"]:
-        """How the bot's speech goes to the replica."""
-        by_persona = "echo" if self._options.persona_id == ECHO_PERSONA else "track"
-        return self._params.audio_delivery or by_persona
 
     @property
     def replica_present(self) -> bool:
@@ -323,19 +316,6 @@ class TavusTransportClient(RoomAccess):
             TavusApiError: It could not be looked up.
         """
         return await asyncio.shield(self._start_naming())
-
-    def _check_echo(self) -> None:
-        if self.audio_delivery == "echo":
-            if self._params.audio_out_mixer is not None:
-                raise TavusConfigError(
-                    "audio_out_mixer needs the delivery by track: a mixer never pauses, and an "
-                    "echo message belongs to an utterance that ends"
-                )
-            if self._params.audio_out_channels != 1:
-                raise TavusConfigError(
-                    "echo messages are mono: audio_out_channels must be 1, got "
-                    f"{self._params.audio_out_channels}"
-                )
 
     async def _unsubscribe_microphone(self, participant_id: str) -> None:
         settings = {participant_id: {"media": {"microphone": "unsubscribed"}}}

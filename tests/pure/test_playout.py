@@ -259,6 +259,16 @@ def test_words_after_an_interruption_are_not_held_like_those_before():
     assert moments(line, 6.0) == [(6.5, "word"), (7.0, "new")]
 
 
+def test_what_comes_after_speech_was_heard_waits_no_more():
+    speech, line = playout(lag=1.0)
+    say(speech, line, 0.0, 2.0, "audio")
+    speech.replica_started(1.0)
+    line.put(2.1, "right behind it")
+    assert moments(line, 2.1) == [(approx(3.0), "audio"), (approx(3.0), "right behind it")]
+    line.put(3.2, "later")
+    assert popped(line, 3.2) == ["later"]
+
+
 def test_long_speech_leaves_nothing_behind():
     speech, line = playout(follows_replica=False)
     for at in range(0, 100, 2):

@@ -9,9 +9,17 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pipecat.frames.frames import OutputAudioRawFrame
+
+from pipecat_tavus.errors import TavusConfigError
+from pipecat_tavus.params import TavusParams
+
+AudioDelivery = Literal["track", "echo"]
+
+ECHO_PERSONA = "pipecat0"
+"""The ready-made persona that speaks ``conversation.echo`` messages."""
 
 Taken = Callable[[OutputAudioRawFrame], None]
 """Told of audio when it was handed over."""
@@ -47,6 +55,33 @@ def copy_audio(frame: OutputAudioRawFrame, audio: bytes) -> OutputAudioRawFrame:
         The copy.
     """
     return type(frame)(audio, sample_rate=frame.sample_rate, num_channels=frame.num_channels)
+
+
+def delivery_for(params: TavusParams, persona_id: str | None) -> AudioDelivery:
+    """Which way speech goes: as the parameters say, else as the persona wants it.
+
+    Args:
+        params: The parameters.
+        persona_id: The persona.
+
+    Returns:
+        The way.
+
+    Raises:
+        TavusConfigError: The parameters ask for what this way cannot do.
+    """
+    by_persona: AudioDelivery = "echo" if persona_id == ECHO_PERSONA else "track"
+    delivery = params.audio_delivery or by_persona
+    if delivery == "echo" and params.audio_out_mixer is not None:
+        raise TavusConfigError(
+            "audio_out_mixer needs the delivery by track: a mixer never pauses, and an echo "
+            "message belongs to an utterance that ends"
+        )
+    if delivery == "echo" and params.audio_out_channels != 1:
+        raise TavusConfigError(
+            f"echo messages are mono: audio_out_channels must be 1, got {params.audio_out_channels}"
+        )
+    return delivery
 
 
 class Delivery(Protocol):

@@ -90,7 +90,7 @@ class Playout(Generic[T]):
         else:
             # Audio was handed over, even if more speech is about to be.
             stretch = self._speech.begun if secs else self._speech.last
-        at = now if stretch is None or stretch.start is None else max(now, stretch.end)
+        at = now if stretch is None or stretch.start is None else stretch.end
         self._line.append(_Waiting(item, at, stretch, secs, closes))
 
     def put_timed(self, item: T, at: float) -> None:
