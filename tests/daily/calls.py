@@ -73,6 +73,9 @@ class Recorder(FrameProcessor):
         return next(seen.at for seen in self.seen if isinstance(seen.what, kind))
 
 
+PATIENCE = 20.0
+"""Seconds until something counts as never coming, on a machine however busy."""
+
 # Pipecat's 2 s of silence behind the end would only take time, and mostly there is no replica.
 QUICK = {"audio_out_end_silence_secs": 0, "replica_timeout": 0}
 
@@ -149,9 +152,9 @@ class Call:
         if self.transport is None:
             self.build(**options)
         self.run()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await self.started.wait()
-            await until(lambda: bool(self.of("on_connected")))
+        await until(lambda: bool(self.of("on_connected")))
         return self
 
     async def say(self, pcm: bytes, sample_rate: int = 24000, *, stopped: bool = True) -> None:
@@ -169,7 +172,7 @@ class Call:
         await self.worker.queue_frame(InterruptionFrame())
         return at
 
-    async def end(self, within: float = 10.0) -> float:
+    async def end(self, within: float = PATIENCE) -> float:
         """End as a bot does, with an EndFrame; returns how long it took."""
         await self.worker.queue_frame(EndFrame())
         return await self.over(within)
@@ -186,9 +189,9 @@ class Call:
         """Whatever a test left behind."""
         if self.running and not self.running.done():
             await self.worker.cancel()
-            await asyncio.wait([self.running], timeout=5)
+            await asyncio.wait([self.running], timeout=PATIENCE)
         if self.transport:
-            await asyncio.wait_for(self.transport.close(), 5)
+            await asyncio.wait_for(self.transport.close(), PATIENCE)
         # What the real module would print to stderr.
         assert not self.native.errors, self.native.errors
 
@@ -210,7 +213,7 @@ class Call:
         return note
 
 
-async def until(condition: Callable[[], bool], timeout: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
     """Wait until something is so; a timeout says that it never was."""
     async with asyncio.timeout(timeout):
         while not condition():

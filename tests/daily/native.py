@@ -255,9 +255,15 @@ class CallClient:
         self._joining = False
 
     def _join(self, room: "Room", completion: Completion | None) -> None:
-        self._joining = False
-        if self._released:
-            return
+        # A release that waits for the join waits until all of it has been told: one that
+        # came in between would find this very join calling a client that is released.
+        try:
+            if not self._released:
+                self._joined(room, completion)
+        finally:
+            self._joining = False
+
+    def _joined(self, room: "Room", completion: Completion | None) -> None:
         if room.join_error:
             self._tell("on_error", "Failed to fetch room information")
             self._tell("on_call_state_updated", "leaving")

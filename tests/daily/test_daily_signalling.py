@@ -42,7 +42,7 @@ async def test_a_replica_that_leaves_ends_the_conversation_where_that_is_wanted(
     replica = call.room.enter_replica()
     await until(lambda: bool(call.of("on_replica_joined")))
     replica.leave("timed out")
-    await call.over(3)
+    await call.over(5)
     [error] = call.errors
     assert "The replica left: timed out" in str(error)
     assert call.tavus.open == []

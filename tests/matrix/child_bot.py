@@ -223,6 +223,8 @@ def begin(order, fds):
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
         os.close(fd)
+    # Whoever runs the tests in the background has it ignored, here as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # What is no terminal, Python reads in blocks.
     sys.stdin = open(0, closefd=False)
     os.environ.update(order["environ"])

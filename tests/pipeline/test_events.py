@@ -259,6 +259,7 @@ async def test_who_is_not_yet_known_may_be_tavus_or_a_client():
         conversation_id=lambda: "c1",
     )
     message = {"event_type": "conversation.brand_new", "seq": 1}
+    await events.on_joined({"participants": {"local": {"id": "the bot"}}})
     for it in (message, message, {**message, "conversation_id": "c2"}, {"label": "rtvi-ai"}):
         await events.on_app_message(it, "somebody")
     assert [(name, getattr(it, "raw", it)) for name, it in told] == [

@@ -12,8 +12,8 @@ from pipecat_tavus import (
     TavusParams,
     TavusTimeoutError,
     TavusTransport,
-    orphans,
 )
+from pipecat_tavus.conversation import orphans
 from pipecat_tavus.conversation.ledger import Ledger, fingerprint
 from pipecat_tavus.conversation.owner import Owner
 from pipecat_tavus.sandbox import TavusSandbox
