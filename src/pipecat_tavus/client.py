@@ -25,6 +25,7 @@ from pipecat_tavus.events.speech_listener import SpeechListener
 from pipecat_tavus.metrics import ConversationCreateMetricsData, RoomJoinMetricsData
 from pipecat_tavus.params import TavusCallbacks, TavusParams
 from pipecat_tavus.rest.api import TavusApi
+from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, complete_options
 from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.room_access import RoomAccess
 from pipecat_tavus.room.room_events import RoomEvents
@@ -55,7 +56,8 @@ class TavusTransportClient(RoomAccess):
         callbacks: TavusCallbacks,
         api_key: str,
         replica_id: str | None,
-        persona_id: str | None = "pipecat-stream",
+        persona_id: str | None = DEFAULT_PERSONA,
+        conversation_options: ConversationOptions | None = None,
         params: TavusParams | None = None,
         session: aiohttp.ClientSession | None = None,
         room_factory: RoomFactory = open_room,
@@ -68,6 +70,7 @@ class TavusTransportClient(RoomAccess):
             api_key: The Tavus API key.
             replica_id: The replica.
             persona_id: The persona. The default speaks what comes on the track ``stream``.
+            conversation_options: All else that the conversation is created with.
             params: The parameters.
             session: The session for REST calls; the client opens its own if None.
             room_factory: Makes the room from its configuration.
@@ -77,14 +80,17 @@ class TavusTransportClient(RoomAccess):
         """
         self._bot_name = bot_name
         self._params = params or TavusParams()
-        self._options = ConversationOptions.check(
+        self._options = complete_options(
+            conversation_options,
             replica_id=replica_id,
             persona_id=persona_id,
-            max_call_duration=self._params.max_call_duration,
-            participant_left_timeout=self._params.participant_left_timeout,
-            participant_absent_timeout=self._params.participant_absent_timeout,
+            limits={
+                "max_call_duration": self._params.max_call_duration,
+                "participant_left_timeout": self._params.participant_left_timeout,
+                "participant_absent_timeout": self._params.participant_absent_timeout,
+            },
         )
-        self.audio_delivery: AudioDelivery = delivery_for(self._params, persona_id)
+        self.audio_delivery: AudioDelivery = delivery_for(self._params, self._options.persona)
         """How the bot's speech goes to the replica."""
         self._api = TavusApi(api_key, session, timeout=self._params.request_timeout)
         self._join_secs: float | None = None
@@ -204,7 +210,7 @@ class TavusTransportClient(RoomAccess):
             TavusRoomJoinError: The room could not be joined. The conversation is being ended.
         """
         try:
-            if self._options.persona_id:
+            if self._options.persona:
                 self._start_naming()
             begun = time.monotonic()
             await self._open_room().join()
@@ -329,7 +335,7 @@ class TavusTransportClient(RoomAccess):
 
     async def _name(self) -> str:
         try:
-            name = await self._api.get_persona_name(self._options.persona_id or "")
+            name = await self._api.get_persona_name(self._options.persona or "")
         except TavusApiError as e:
             logger.warning("The persona's name is unknown, only the replica's id counts: {}", e)
             raise

@@ -30,7 +30,8 @@ from pipecat_tavus.frames import TavusEventFrame
 from pipecat_tavus.input import TavusInputTransport
 from pipecat_tavus.output import TavusOutputTransport
 from pipecat_tavus.params import TavusCallbacks, TavusParams
-from pipecat_tavus.rest.models import Conversation
+from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, complete_options
+from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.seam import RoomFactory, open_room
 
 
@@ -85,11 +86,14 @@ class TavusTransport(InteractionCalls, BaseTransport):
         session: aiohttp.ClientSession | None = None,
         api_key: str | None = None,
         replica_id: str | None = None,
-        persona_id: str | None = "pipecat-stream",
+        persona_id: str | None = DEFAULT_PERSONA,
         params: TavusParams | None = None,
         input_name: str | None = None,
         output_name: str | None = None,
         *,
+        face_id: str | None = None,
+        pal_id: str | None = None,
+        conversation_options: ConversationOptions | None = None,
         room_factory: RoomFactory = open_room,
     ):
         """Initialize the transport; nothing is opened.
@@ -103,6 +107,10 @@ class TavusTransport(InteractionCalls, BaseTransport):
             params: The parameters.
             input_name: Name of the input processor.
             output_name: Name of the output processor.
+            face_id: The replica by its newer name, else ``TAVUS_FACE_ID``.
+            pal_id: The persona by its newer name, else ``TAVUS_PAL_ID``.
+            conversation_options: All else that the conversation is created with, such as
+                ``require_auth``. Its ``properties`` go before the limits in ``params``.
             room_factory: Makes the room from its configuration; by default Daily's, or the
                 sandbox's for a conversation of the sandbox.
 
@@ -128,8 +136,16 @@ class TavusTransport(InteractionCalls, BaseTransport):
                 on_error=self._on_error,
             ),
             api_key=api_key or os.getenv("TAVUS_API_KEY", ""),
-            replica_id=replica_id or os.getenv("TAVUS_REPLICA_ID"),
-            persona_id=persona_id,
+            replica_id=None,
+            persona_id=None,
+            conversation_options=complete_options(
+                conversation_options,
+                replica_id=replica_id,
+                face_id=face_id,
+                persona_id=persona_id,
+                pal_id=pal_id,
+                environment=os.environ,
+            ),
             params=self._params,
             session=session,
             room_factory=room_factory,

@@ -10,7 +10,10 @@ Answers keep the fields that this library does not know, and options that it doe
 are sent as they are: Tavus adds both often.
 """
 
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
@@ -23,6 +26,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from yarl import URL
 
 from pipecat_tavus.errors import TavusConfigError
 
@@ -66,7 +70,9 @@ class ConversationOptions(BaseModel):
 
     Parameters:
         replica_id: The replica, if not the persona's own.
+        face_id: The same, by its newer name.
         persona_id: The persona.
+        pal_id: The same, by its newer name.
         conversation_name: A name for the lists of Tavus.
         conversational_context: What the persona should know of this conversation.
         custom_greeting: What the replica says first.
@@ -85,7 +91,9 @@ class ConversationOptions(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     replica_id: str | None = None
+    face_id: str | None = None
     persona_id: str | None = None
+    pal_id: str | None = None
     conversation_name: str | None = None
     conversational_context: str | None = None
     custom_greeting: str | None = None
@@ -100,7 +108,7 @@ class ConversationOptions(BaseModel):
     max_participants: Annotated[int, Field(ge=2)] | None = None
     properties: ConversationProperties | None = None
 
-    @field_validator("replica_id", "persona_id")
+    @field_validator("replica_id", "face_id", "persona_id", "pal_id")
     @classmethod
     def _blank_is_absent(cls, value: str | None) -> str | None:
         return (value or "").strip() or None
@@ -129,14 +137,17 @@ class ConversationOptions(BaseModel):
 
     @model_validator(mode="after")
     def _somebody_speaks(self) -> "ConversationOptions":
-        # The new names of the same two, sent as they are (see "PAL" and "face" in Tavus's
-        # documentation), count as well.
-        aliases = self.model_extra or {}
-        if not (
-            self.replica_id or self.persona_id or aliases.get("face_id") or aliases.get("pal_id")
-        ):
+        for old, new in (("replica_id", "face_id"), ("persona_id", "pal_id")):
+            if getattr(self, old) and getattr(self, new):
+                raise ValueError(f"{old} and {new} are two names of the same: give one")
+        if not (self.replica_id or self.face_id or self.persona):
             raise ValueError("replica_id or persona_id is needed (TAVUS_REPLICA_ID)")
         return self
+
+    @property
+    def persona(self) -> str | None:
+        """The persona, by whichever name it is given."""
+        return self.persona_id or self.pal_id
 
     @classmethod
     def check(cls, **options: Any) -> "ConversationOptions":
@@ -206,6 +217,27 @@ class Conversation(BaseModel):
     def token(self) -> str | None:
         """The meeting token in plain text, or None for a public room."""
         return self.meeting_token.get_secret_value() if self.meeting_token else None
+
+    @property
+    def join_url(self) -> str:
+        """What to give the person: the room's URL, with the token that a private room wants.
+
+        Source: Tavus's documentation of private rooms, ``?t=TOKEN``. It is a secret then.
+        """
+        return str(URL(self.url).update_query(t=self.token)) if self.token else self.url
+
+    @property
+    def token_expires_at(self) -> datetime | None:
+        """Until when the meeting token lets somebody in, if it says so.
+
+        Tavus's tokens are JSON web tokens that expire after ``participant_absent_timeout``.
+        """
+        try:
+            claims = (self.token or "").split(".")[1]
+            data = json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+            return datetime.fromtimestamp(data["exp"], UTC)
+        except (IndexError, KeyError, TypeError, ValueError, OverflowError, OSError):
+            return None
 
 
 class ConversationPage(BaseModel):
