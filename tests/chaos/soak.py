@@ -48,9 +48,8 @@ from pipecat_tavus import (  # noqa: E402
     TavusParams,
     TavusTransport,
     TavusTransportClient,
-    farewell,
-    orphans,
 )
+from pipecat_tavus.conversation import farewell, orphans  # noqa: E402
 
 RATE = 24000
 SPEECH = tone(0.2, RATE)
