@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pipecat.frames.frames import (
@@ -36,6 +37,17 @@ EVENTS = (
 )
 
 
+PATIENCE = 20.0
+"""Seconds until something counts as never coming, on a machine however busy."""
+
+
+async def until(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(timeout):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 class Recorder(FrameProcessor):
     """Keeps each frame that passes, with the time, and passes it on."""
 
@@ -51,11 +63,9 @@ class Recorder(FrameProcessor):
     def of(self, kind: type[Frame]) -> list[Frame]:
         return [frame for _, frame in self.frames if isinstance(frame, kind)]
 
-    async def first(self, kind: type[Frame], timeout: float = 10) -> Frame:
-        async with asyncio.timeout(timeout):
-            while not (found := self.of(kind)):
-                await asyncio.sleep(0.01)
-        return found[0]
+    async def first(self, kind: type[Frame], timeout: float = PATIENCE) -> Frame:
+        await until(lambda: self.of(kind), timeout)
+        return self.of(kind)[0]
 
 
 @dataclass
@@ -132,7 +142,7 @@ class Bot:
         await runner.add_workers(self.worker)
         await runner.run()
 
-    async def finish(self, timeout: float = 15) -> float:
+    async def finish(self, timeout: float = PATIENCE) -> float:
         """Wait for the run to be over; the seconds that it took."""
         began = time.monotonic()
         async with asyncio.timeout(timeout):
@@ -142,14 +152,12 @@ class Bot:
     def named(self, event: str) -> list[tuple]:
         return [args for _, name, args in self.events if name == event]
 
-    async def event(self, name: str, timeout: float = 10, count: int = 1) -> tuple:
+    async def event(self, name: str, timeout: float = PATIENCE, count: int = 1) -> tuple:
         """Wait for an event; the arguments of its `count`-th call."""
-        async with asyncio.timeout(timeout):
-            while len(self.named(name)) < count:
-                await asyncio.sleep(0.01)
+        await until(lambda: len(self.named(name)) >= count, timeout)
         return self.named(name)[count - 1]
 
-    async def started(self, timeout: float = 10) -> None:
+    async def started(self, timeout: float = PATIENCE) -> None:
         await self.spoken.first(StartFrame, timeout)
 
     async def say(self, pcm: bytes, rate: int, *, stopped: bool = True, piece: float = 0.1):

@@ -47,7 +47,7 @@ class Scene:
         sent = [m.message for m in self.sandbox.room(self.id).messages]
         return [m for m in sent if m.get("event_type") == event_type]
 
-    async def until(self, condition, timeout=10.0):
+    async def until(self, condition, timeout=20.0):
         until = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < until, "it did not come to that"
@@ -55,7 +55,7 @@ class Scene:
 
     async def spoken(self, count: int = 1) -> None:
         """Wait until the bot has stopped speaking so many times."""
-        await self.until(lambda: len(self.told(BotStoppedSpeakingFrame)) >= count, 20)
+        await self.until(lambda: len(self.told(BotStoppedSpeakingFrame)) >= count, 30)
 
     async def speaks(self, count: int = 1) -> None:
         await self.until(lambda: len(self.told(BotStartedSpeakingFrame)) >= count)

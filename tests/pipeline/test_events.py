@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from bots import Bot, tone
+from bots import Bot, tone, until
 from pipecat.frames.frames import (
     EndFrame,
     LLMMessagesAppendFrame,
@@ -64,9 +64,12 @@ class Stage:
         """Everything that was said has arrived, and gone the way through the pipeline."""
         marker = f"conversation.marker.{self.seq}"
         self.tavus(marker)
-        async with asyncio.timeout(10):
-            while marker not in [f.event.event_type for f in self.bot.spoken.of(TavusEventFrame)]:
-                await asyncio.sleep(0.01)
+        await until(
+            lambda: (
+                marker in [f.event.event_type for f in self.bot.spoken.of(TavusEventFrame)]
+                and marker in [event.event_type for (event,) in self.bot.named("on_event")]
+            )
+        )
 
     def told(self, handler="on_event"):
         """The events that a handler was told of."""
@@ -348,12 +351,6 @@ def show(room, participant_id, state):
         told.on_participant_updated(participant)
 
 
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_the_replica_is_waited_for_until_it_can_be_heard(sandbox, transport):
     client = transport._client
     assert not client.replica_ready
@@ -477,13 +474,13 @@ async def test_a_message_frame_reaches_everybody_or_the_one_it_names(stage):
         ]
     )
     for person in people:
-        await person.wait_for_message(lambda m: m == {"n": 5}, 5)
+        await person.wait_for_message(lambda m: m == {"n": 5}, 20)
 
     def numbers(person):
         return {m.message["n"] for m in person.app_messages if "n" in m.message}
 
     await until(lambda: numbers(one) == {1, 2, 3, 4, 5})
-    assert numbers(people[0]) == {1, 2, 5}
+    await until(lambda: numbers(people[0]) == {1, 2, 5})
 
 
 def rtvi(kind, **data):

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from bots import Bot, tone
+from bots import Bot, tone, until
 from loguru import logger
 from pipecat.frames.frames import EndFrame, OutputTransportMessageFrame
 from pipecat.pipeline.worker import ProcessorUnusablePolicy
@@ -31,11 +31,15 @@ END, CANCEL, CONTINUE = (
 )
 
 
+PROMPTLY = 4.0
+"""A run is over within 2 s of a failure, with room for a machine that is busy."""
+
+
 def active(sandbox):
     return [c.id for c in sandbox.conversations.values() if c.status == "active"]
 
 
-async def settle(sandbox, seconds=2.0):
+async def settle(sandbox, seconds=PROMPTLY):
     """Wait until no conversation is active; whether that came about."""
     until = time.monotonic() + seconds
     while active(sandbox) and time.monotonic() < until:
@@ -69,7 +73,7 @@ async def test_a_create_that_fails_is_told_and_the_run_ends(
 ):
     sandbox.fail("POST /conversations", status=status, body=body)
     async with Bot(transport, policy=policy) as bot:
-        assert await bot.finish() < 2
+        assert await bot.finish() < PROMPTLY
     [(told,)] = bot.named("on_error")
     assert type(told) is error
     assert words in str(told)
@@ -81,7 +85,9 @@ async def test_a_create_that_hangs_has_our_own_limit(sandbox):
     sandbox.fail("POST /conversations", hang=True)
     transport = TavusTransport(bot_name="Ada", params=TavusParams(request_timeout=0.4))
     async with Bot(transport) as bot:
-        assert await bot.finish() < 5, "its limit, and a look for what it may have opened"
+        assert await bot.finish() < 5 + PROMPTLY / 2, (
+            "its limit, and a look for what it may have opened"
+        )
     [(told,)] = bot.named("on_error")
     assert isinstance(told, TavusTimeoutError)
     assert "no answer within 0.4 s" in bot.errors[0].error
@@ -96,8 +102,8 @@ async def test_a_join_that_fails_is_told_and_the_conversation_ended_at_once(
         (told,) = await bot.event("on_error")
         assert isinstance(told, TavusRoomJoinError)
         assert "The room is full" in str(told)
-        assert await settle(sandbox, 0.5), "the conversation is ended at once"
-        assert await bot.finish() < 2
+        assert await settle(sandbox, 1.5), "the conversation is ended at once"
+        assert await bot.finish() < PROMPTLY
     assert "The room is full" in bot.errors[0].error
 
 
@@ -105,7 +111,7 @@ async def test_a_join_that_hangs_has_our_own_limit(sandbox):
     sandbox.fail("JOIN", hang=True)
     transport = TavusTransport(bot_name="Ada", params=TavusParams(join_timeout=0.4))
     async with Bot(transport) as bot:
-        assert await bot.finish() < 3
+        assert await bot.finish() < PROMPTLY + 0.4
     [(told,)] = bot.named("on_error")
     assert isinstance(told, TavusRoomJoinError)
     assert "0.4 s" in str(told)
@@ -115,10 +121,10 @@ async def test_a_worker_that_goes_on_is_told_all_the_same(sandbox, transport):
     sandbox.fail("JOIN", status=403, body="no")
     async with Bot(transport, policy=CONTINUE) as bot:
         await bot.event("on_error")
-        assert await settle(sandbox, 0.5)
+        assert await settle(sandbox, 1.5)
         await bot.started()
         await bot.worker.queue_frame(EndFrame())
-        assert await bot.finish() < 4
+        assert await bot.finish() < PROMPTLY + 2
 
 
 @pytest.mark.ended_by_tavus
@@ -132,7 +138,7 @@ async def test_a_room_that_closes_is_told_once_and_the_run_ends(sandbox, transpo
         await bot.say(tone(5, 24000), 24000)
         await asyncio.sleep(0.3)
         sandbox.close_room(transport.conversation.id, "daily_room_has_been_deleted")
-        assert await bot.finish() < 2
+        assert await bot.finish() < PROMPTLY
     [(told,)] = bot.named("on_error")
     assert isinstance(told, TavusRoomClosedError)
     assert "daily_room_has_been_deleted" in str(told)
@@ -150,12 +156,16 @@ async def test_a_send_that_fails_is_told_once_per_outage(sandbox, transport):
         for _ in range(3):
             await bot.worker.queue_frame(message)
         await bot.event("on_error")
+        await until(lambda: bot.errors)
         await asyncio.sleep(0.3)
         [(told,)] = bot.named("on_error")
         assert isinstance(told, TavusRoomSendError)
         assert "no sending now" in str(told)
         assert [type(f.exception) for f in bot.errors] == [TavusRoomSendError]
         await bot.worker.queue_frame(message)
+        room = sandbox.room(transport.conversation.id)
+        await until(lambda: {"hello": 1} in [m.message for m in room.messages])
+        # Until the bot knows of it as well.
         await asyncio.sleep(0.2)
         sandbox.fail("SEND", status=500, body="and again")
         await bot.worker.queue_frame(message)
@@ -183,13 +193,13 @@ async def test_a_persona_look_up_that_fails_costs_nothing(sandbox, transport):
 async def test_a_persona_look_up_that_hangs_holds_nobody_up(sandbox, transport):
     sandbox.fail("GET /personas/{id}", hang=True)
     async with Bot(transport) as bot:
-        await bot.event("on_connected", timeout=3)
+        await bot.event("on_connected", timeout=PROMPTLY)
         person = await sandbox.join_person(transport.conversation.id)
-        await bot.event("on_client_connected", timeout=1)
+        await bot.event("on_client_connected", timeout=PROMPTLY)
         await person.leave()
-        await bot.event("on_client_disconnected", timeout=1)
+        await bot.event("on_client_disconnected", timeout=PROMPTLY)
         await bot.worker.cancel()
-        assert await bot.finish() < 3
+        assert await bot.finish() < PROMPTLY + 0.4
 
 
 @pytest.mark.parametrize("how", ["worker", "task"])
@@ -209,7 +219,7 @@ async def test_a_cancellation_while_creating_or_joining_leaves_nothing_open(
             await asyncio.wait([bot.task], timeout=5)
             assert bot.task.done()
         assert await settle(sandbox)
-    assert len([t for t in asyncio.all_tasks() if "tavus::" in t.get_name()]) == 0
+    await until(lambda: not [t for t in asyncio.all_tasks() if "tavus::" in t.get_name()])
 
 
 async def test_a_cancelled_create_conversation_is_ended(sandbox, transport):
@@ -250,7 +260,7 @@ async def test_an_end_that_fails_for_good_is_told_with_the_conversation(sandbox)
     async with Bot(transport) as bot:
         await bot.event("on_connected")
         await bot.worker.cancel()
-        assert await bot.finish() < 5
+        assert await bot.finish() < 5 + PROMPTLY / 2
     [(told,)] = bot.named("on_error")
     assert transport.conversation.id in str(told)
     assert "500 never" in str(told)
@@ -263,7 +273,7 @@ async def test_an_end_that_hangs_does_not_keep_the_run_from_being_over(sandbox):
     async with Bot(transport) as bot:
         await bot.event("on_connected")
         await bot.worker.cancel()
-        assert await bot.finish() < 5
+        assert await bot.finish() < 5 + PROMPTLY / 2
     assert "no answer within 0.5 s" in str(bot.named("on_error")[0][0])
 
 

@@ -39,7 +39,7 @@ async def test_a_greeting_is_held_until_the_replica_speaks_and_heard_whole(
         await it.until(lambda: it.heard("stopped_speaking"))
         assert it.person.heard_pcm().rstrip(b"\0") == greeting
         assert it.told(BotStartedSpeakingFrame)[0] == pytest.approx(
-            it.heard("started_speaking")[0], abs=0.1
+            it.heard("started_speaking")[0], abs=0.2
         )
         assert it.bot.named("on_error") == []
 
@@ -50,9 +50,10 @@ async def test_it_flows_at_the_time_out_and_the_application_is_told_once(monkeyp
         begun = time.monotonic()
         await it.bot.say(tone(0.4, RATE), RATE)
         await it.spoken()
-        assert 0.5 < time.monotonic() - begun < 5
+        assert 0.5 < time.monotonic() - begun < 10
         await it.bot.say(tone(0.4, RATE, seed=2), RATE)
         await it.spoken(2)
+        await it.until(lambda: it.bot.errors and it.bot.named("on_error"))
         [(error,)] = it.bot.named("on_error")
         assert isinstance(error, TavusReplicaAbsentError)
         assert "0.5 s" in str(error)
@@ -97,4 +98,4 @@ async def test_a_conversation_that_ends_meanwhile_holds_nothing_up(monkeypatch):
         await it.bot.say(tone(0.4, RATE), RATE)
         await asyncio.sleep(0.2)
         it.sandbox.close_room(it.id)
-        assert await it.bot.finish() < 5
+        assert await it.bot.finish() < 8

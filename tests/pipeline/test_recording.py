@@ -35,9 +35,9 @@ def resampled(pcm: bytes, rate: int, to: int) -> np.ndarray:
 
 
 def passages(samples: np.ndarray, rate: int) -> list[tuple[float, float]]:
-    """Where there is sound, in seconds; pauses under 0.25 s belong to it."""
+    """Where there is sound, in seconds; pauses under 0.5 s belong to it."""
     loud = np.flatnonzero(np.abs(samples) > 400)
-    breaks = np.flatnonzero(np.diff(loud) > rate // 4)
+    breaks = np.flatnonzero(np.diff(loud) > rate // 2)
     begins, ends = [loud[0], *loud[breaks + 1]], [*loud[breaks], loud[-1]]
     return [(b / rate, e / rate) for b, e in zip(begins, ends, strict=True) if e - b > rate / 20]
 

@@ -108,7 +108,7 @@ async def test_what_the_room_refuses_is_told_and_the_bot_goes_on(sandbox, what, 
 async def test_a_track_that_cannot_be_published_ends_it(sandbox):
     transport = rough("track")
     async with Bot(transport) as bot:
-        assert await bot.finish() < 3
+        assert await bot.finish() < 5
     [(told,)] = bot.named("on_error")
     assert "no track stream today" in str(told)
 
@@ -147,7 +147,7 @@ async def test_the_client_alone_can_be_built_upon(sandbox):
     await asyncio.gather(client.join(), client.join())
     assert joined.is_set()
     assert (client.in_sample_rate, client.out_sample_rate) == (16000, 24000)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not client.replica_present:
             await asyncio.sleep(0.01)
     assert await client.get_persona_name() == await client.get_persona_name()

@@ -94,8 +94,8 @@ async def test_what_the_replica_says_by_itself_is_the_bots_speech_as_well(monkey
         await it.bot.transport.echo_text("three words only")
         await it.spoken()
         await it.until(lambda: it.heard("stopped_speaking"))
-        assert off(it.told(BotStartedSpeakingFrame), it.heard("started_speaking")) < 0.1
-        assert off(it.told(BotStoppedSpeakingFrame), it.heard("stopped_speaking")) < 0.1
+        assert off(it.told(BotStartedSpeakingFrame), it.heard("started_speaking")) < 0.2
+        assert off(it.told(BotStoppedSpeakingFrame), it.heard("stopped_speaking")) < 0.2
 
 
 @both_deliveries
@@ -121,7 +121,7 @@ async def test_the_metrics_say_how_soon_the_replica_spoke(monkeypatch, delivery)
         [join] = [d for d in data if isinstance(d, RoomJoinMetricsData)]
         [speech] = [d for d in data if isinstance(d, ReplicaSpeechMetricsData)]
         assert 0 < create.value < 5 and 0 < join.value < 5
-        assert 0.25 <= speech.value < 1
+        assert 0.25 <= speech.value < 2
         assert speech.processor == it.bot.transport.output().name
 
 
