@@ -18,8 +18,8 @@ def token(claims: object) -> str:
 
 
 async def test_the_bot_joins_a_private_room_and_the_person_is_given_its_url(sandbox):
-    transport = TavusTransport("Ada", conversation_options=ConversationOptions.check(
-        replica_id="r1", require_auth=True, audio_only=True, brand_new="kept"
+    transport = TavusTransport("Ada", conversation_options=ConversationOptions(
+        require_auth=True, audio_only=True, brand_new="kept"
     ))  # fmt: skip
     async with Bot(transport) as bot:
         await bot.event("on_connected")

@@ -136,12 +136,10 @@ class ConversationOptions(BaseModel):
         return options
 
     @model_validator(mode="after")
-    def _somebody_speaks(self) -> "ConversationOptions":
+    def _one_name_each(self) -> "ConversationOptions":
         for old, new in (("replica_id", "face_id"), ("persona_id", "pal_id")):
             if getattr(self, old) and getattr(self, new):
                 raise ValueError(f"{old} and {new} are two names of the same: give one")
-        if not (self.replica_id or self.face_id or self.persona):
-            raise ValueError("replica_id or persona_id is needed (TAVUS_REPLICA_ID)")
         return self
 
     @property
@@ -151,7 +149,7 @@ class ConversationOptions(BaseModel):
 
     @classmethod
     def check(cls, **options: Any) -> "ConversationOptions":
-        """Build options, or say which value is wrong and why.
+        """Build complete options, or say which value is wrong and why.
 
         Args:
             **options: Fields of this model, of its ``properties``, or new ones of Tavus's.
@@ -163,9 +161,12 @@ class ConversationOptions(BaseModel):
             TavusConfigError: A value cannot be right.
         """
         try:
-            return cls.model_validate(options)
+            checked = cls.model_validate(options)
         except ValidationError as e:
             raise TavusConfigError(describe(e)) from None
+        if not (checked.replica_id or checked.face_id or checked.persona):
+            raise TavusConfigError("replica_id or persona_id is needed (TAVUS_REPLICA_ID)")
+        return checked
 
     def body(self) -> dict[str, Any]:
         """The JSON body to send: only what was given."""
