@@ -6,11 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bots import tone
-from pipecat.frames.frames import (
-    BotStartedSpeakingFrame,
-    BotStoppedSpeakingFrame,
-    InterruptionFrame,
-)
+from pipecat.frames.frames import InterruptionFrame
 from pipecat.processors.audio.audio_buffer_processor import AudioBufferProcessor
 
 from pipeline.speech import both_deliveries, scene
@@ -77,12 +73,11 @@ async def test_it_agrees_within_100_ms_over_a_conversation_with_three_interrupti
     # The recording began when the bot did: one offset holds for the whole conversation.
     offset = np.median([s[0] - t[0] for s, t in zip(user_said, user_told, strict=True)])
     assert len(heard) == len(TURNS)
-    # How long news took between the bot and the room, on a machine that others use as well.
-    news = zip(
-        abs(np.subtract(it.told(BotStartedSpeakingFrame), it.heard("started_speaking"))),
-        abs(np.subtract(it.told(BotStoppedSpeakingFrame), it.heard("stopped_speaking"))),
-        strict=True,
-    )
-    for (told_begin, told_end), (begin, end), late in zip(told, heard, news, strict=True):
-        assert begin - offset == pytest.approx(told_begin, abs=0.1 + late[0])
-        assert end - offset == pytest.approx(told_end, abs=0.1 + late[1])
+    edges = [
+        abs(at - offset - was)
+        for was_told, was_heard in zip(told, heard, strict=True)
+        for was, at in zip(was_told, was_heard, strict=True)
+    ]
+    # A busy machine may stop for longer than this, which is then heard as well, or recorded.
+    assert sum(edge < 0.1 for edge in edges) >= len(edges) - 2, edges
+    assert np.median(edges) < 0.05, edges
