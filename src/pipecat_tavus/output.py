@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from loguru import logger
 from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     CancelFrame,
     DataFrame,
@@ -87,6 +88,9 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         self._interrupting: set[asyncio.Task[None]] = set()
         self._tail_held = False
         self._dropping = False
+        # No speech has come since the last interruption, and the starts told nevertheless.
+        self._stale = False
+        self._false_starts: list[tuple[Frame, FrameDirection]] = []
         self._absence_told = False
 
     @property
@@ -176,6 +180,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             return
         if isinstance(frame, OutputAudioRawFrame):
             self._tail_held = True
+            self._stale = False
             if frame.transport_destination is None:
                 if isinstance(frame, TTSAudioRawFrame):
                     self._presenter.request()
@@ -197,8 +202,13 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         if not self._presenting or not Presenter.presents(frame, direction):
             await super().push_frame(frame, direction)
             return
-        if isinstance(frame, BotStoppedSpeakingFrame) and direction is FrameDirection.DOWNSTREAM:
-            await self._delivery.finish()
+        if isinstance(frame, BotStartedSpeakingFrame) and self._stale:
+            self._false_starts.append((frame, direction))
+            return
+        if isinstance(frame, BotStoppedSpeakingFrame):
+            self._false_starts.clear()
+            if direction is FrameDirection.DOWNSTREAM:
+                await self._delivery.finish()
         if not (self._dropping and isinstance(frame, DataFrame) and frame.interruptible):
             await self._presenter.show(frame, direction)
 
@@ -236,6 +246,13 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         """
         if self._dropping and frame.interruptible:
             return False
+        if isinstance(frame, TTSAudioRawFrame):
+            # Measured with Pipecat 1.14: a piece that its audio task has just taken out of its
+            # queue survives the interruption, and has the bot start to speak once more.
+            if self._stale and frame.interruptible:
+                return False
+            while self._false_starts:
+                await self._presenter.show(*self._false_starts.pop(0))
         return await self._delivery.write(frame)
 
     async def _process_interruption(
@@ -249,7 +266,8 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         if part := self._delivery.interrupt():
             self._presenter.take(part)
         # Until the base class has emptied its queue, what comes out of it is not said.
-        self._dropping = True
+        self._dropping = self._stale = True
+        self._false_starts.clear()
         try:
             cut = await self._presenter.interrupt()
             await super().process_frame(frame, direction)

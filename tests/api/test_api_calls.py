@@ -244,7 +244,7 @@ async def test_the_last_error_is_told_when_time_runs_out_between_tries(serve, se
         return web.Response(status=500, text="boom")
 
     slow = RetryPolicy(attempts=9, base_delay=10, max_delay=10)
-    api = TavusApi(KEY, session, base_url=await serve(fail), timeout=0.3, retry=slow)
+    api = TavusApi(KEY, session, base_url=await serve(fail), timeout=1, retry=slow)
     with pytest.raises(TavusServerError, match="boom"):
         await api.get_persona("p")
 
@@ -341,7 +341,7 @@ async def test_time_that_runs_out_behind_a_refusal_means_that_nothing_was_accept
         asked.append(1)
         return web.Response(status=429, headers={"Retry-After": "3"})
 
-    api = TavusApi(KEY, session, base_url=await serve(refuse), timeout=0.3)
+    api = TavusApi(KEY, session, base_url=await serve(refuse), timeout=1)
     with pytest.raises(TavusRateLimitError) as caught:
         await api.create_conversation("r1")
     assert not caught.value.maybe_accepted
@@ -361,7 +361,7 @@ async def test_time_that_runs_out_in_a_later_try_means_that_it_may_have_been_acc
         await asyncio.sleep(30)
         return web.json_response(CREATED)
 
-    api = TavusApi(KEY, session, base_url=await serve(refuse_then_hang), timeout=0.5)
+    api = TavusApi(KEY, session, base_url=await serve(refuse_then_hang), timeout=1)
     with pytest.raises(TavusTimeoutError) as caught:
         await api.create_conversation("r1")
     assert caught.value.maybe_accepted

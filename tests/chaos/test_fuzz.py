@@ -5,7 +5,7 @@ import json
 import sqlite3
 
 import pytest
-from bots import Bot, tone
+from bots import Bot, tone, until
 from chaos.fuzz import EVENT_TYPES, MODELS, SHUTDOWN, Dice, Room, fuzz
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -206,7 +206,7 @@ def test_a_row_of_wrong_types_does_not_hide_the_others(tmp_path, rows):
         assert isinstance(entry.owner.is_gone, bool)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 async def test_a_flood_of_messages_does_not_stop_the_bots_voice(monkeypatch, tmp_path):
     """A thousand messages a second, of any kind, while the bot speaks: it is heard whole."""
     monkeypatch.setenv("TAVUS_LEDGER", str(tmp_path / "ledger.sqlite3"))
@@ -232,13 +232,13 @@ async def test_a_flood_of_messages_does_not_stop_the_bots_voice(monkeypatch, tmp
                     room.send(person.id, message)
                     sent += 1
                 await asyncio.sleep(0.005)
-            await person.wait_until_replica_is_silent(0.5, 10)
-            assert len(bot.named("on_app_message")) > 2500
+            # On a busy machine, what comes last comes late.
+            await until(lambda: len(person.heard_pcm()) >= len(speech), 40)
+            await until(lambda: len(bot.named("on_app_message")) > 2500, 40)
             assert not bot.task.done(), "a client's word ended it"
-            heard = person.heard_pcm()
+            assert speech in person.heard_pcm()
             await bot.worker.queue_frame(EndFrame())
             await bot.finish()
-        assert speech in heard
         assert not bot.named("on_error")
 
 

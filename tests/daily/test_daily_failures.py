@@ -28,6 +28,7 @@ from pipecat_tavus import (
     TavusServerError,
     TavusTimeoutError,
 )
+from pipecat_tavus.room import daily_room
 
 POLICIES = [ProcessorUnusablePolicy.END, ProcessorUnusablePolicy.CANCEL]
 both_policies = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.value)
@@ -118,14 +119,15 @@ async def test_a_join_that_never_completes_is_told_and_the_conversation_ended_at
 @both_policies
 @pytest.mark.parametrize("how", ["refused", "unanswered"])
 async def test_a_track_that_cannot_be_published_is_told_and_the_conversation_ended(
-    call: Call, policy: ProcessorUnusablePolicy, how: str
+    call: Call, policy: ProcessorUnusablePolicy, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(daily_room, "_CALL_TIMEOUT", 1.5)
     if how == "refused":
         call.room.refusals["add_custom_audio_track"] = "NotSupported"
     else:
         call.room.hangs.add("add_custom_audio_track")
     call.build(policy=policy).run()
-    await call.over(PROMPTLY + (0 if how == "refused" else 6))
+    await call.over(PROMPTLY + (0 if how == "refused" else 1.5))
     assert TavusRoomSendError in map(type, call.errors)
     assert "stream" in str(call.errors[0])
     assert call.error_frames
@@ -262,10 +264,13 @@ async def test_a_bot_that_is_cancelled_leaves_no_conversation_open(
     assert len(call.tavus.of("POST /conversations/{id}/end")) == 1
 
 
-async def test_a_leave_that_is_never_answered_does_not_keep_the_conversation(call: Call) -> None:
+async def test_a_leave_that_is_never_answered_does_not_keep_the_conversation(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daily_room, "_CALL_TIMEOUT", 1.5)
     await call.start()
     call.room.hangs.add("leave")
-    await call.end(within=5 + PROMPTLY)
+    await call.end(within=1.5 + PROMPTLY)
     assert call.tavus.open == []
 
 

@@ -96,6 +96,7 @@ async def test_with_a_key_the_voice_bot_talks_with_whoever_opens_the_url(tmp_pat
         assert conversation.status == "ended"
 
 
+@pytest.mark.timeout(150)
 async def test_a_key_that_is_refused_ends_the_voice_bot_and_says_so(tmp_path: Path):
     async with TavusSandbox() as sandbox:
         async with example(

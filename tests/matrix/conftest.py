@@ -17,7 +17,7 @@ END_HIT = "end_conversation_endpoint_hit"
 async def look_at(stage, ended_by_tavus):
     """What a bot may leave behind, which is nothing."""
     book, watch = stage.sandbox.conversations, stage.watch
-    until = time.monotonic() + 5
+    until = time.monotonic() + 15
     while (watch.unfinished() or stage.active()) and time.monotonic() < until:
         await asyncio.sleep(0.01)
     assert watch.unfinished() == [], "a task is left"

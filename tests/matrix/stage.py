@@ -96,7 +96,7 @@ class Run:
 
     async def started(self, watch: Watch) -> bool:
         """Wait for the start; False where the run is over, or spoiled."""
-        until = time.monotonic() + 5
+        until = time.monotonic() + 10
         while not self.begun.is_set():
             if watch.struck:
                 until = min(until, time.monotonic() + PATIENCE)
@@ -120,7 +120,7 @@ class Run:
         await asyncio.wait([self.task], timeout=PATIENCE)
         if not self.task.done():
             self.cancelling = asyncio.create_task(self.worker.cancel())
-        for _ in range(9):
+        for _ in range(60):
             await asyncio.wait([self.task], timeout=PATIENCE)
             if self.task.done():
                 return

@@ -117,7 +117,7 @@ class World:
         assert len(self.missed) <= max(3, 0.1 * len(strikes))
         # What is missed in one life is met in another.
         never = {point.where for _, point in targets} - self.struck
-        assert len(never) <= 0.05 * len(strikes), never
+        assert len(never) <= max(3, 0.05 * len(strikes)), never
 
     async def live(self, life, watch) -> list[str]:
         self.lives += 1

@@ -112,8 +112,8 @@ class Child:
             self._said += heard
             return bool(heard)
 
-    async def exits(self, within=SECONDS):
-        async with asyncio.timeout(within):
+    async def exits(self):
+        async with asyncio.timeout(SECONDS):
             while (code := self._nursery.code(self._pid)) is None:
                 await asyncio.sleep(0.005)
         return code, self._stderr.read_text()
@@ -163,7 +163,7 @@ async def test_a_signal_while_the_bot_runs(stage, child, mode, number):
     with child(stage, mode) as bot:
         await bot.says("started")
         bot.signal(number)
-        code, stderr = await bot.exits(10)
+        code, stderr = await bot.exits()
     assert ended(stage), stderr
     if number == signal.SIGINT:
         # Pipecat's runner takes the cancellation that asyncio makes of it for its own end.
@@ -180,7 +180,7 @@ async def test_a_signal_where_there_is_no_pipeline(stage, child, mode, number):
         if mode == "creates and sleeps":
             await bot.says("ready")
         bot.signal(number)
-        code, _ = await bot.exits(10)
+        code, _ = await bot.exits()
     assert ended(stage)
     assert code == -number
 
@@ -194,7 +194,7 @@ async def test_signals_again_and_again(stage, child):
             bot.signal(signal.SIGINT)
             await asyncio.sleep(0.1)
         bot.signal(signal.SIGTERM)
-        await bot.exits(10)
+        await bot.exits()
     assert ended(stage)
 
 
@@ -209,7 +209,7 @@ async def test_a_signal_while_the_bot_starts(stage, child, number, delay):
                 await asyncio.sleep(0.002)
         await asyncio.sleep(delay)
         bot.signal(number)
-        await bot.exits(10)
+        await bot.exits()
     # What was on its way is ended by the next where this one could not know of it.
     if stage.active() or stage.ledger().entries():
         with child(stage, "ends") as following:

@@ -26,11 +26,11 @@ async def live(
         complaints: list[str] = []
         task = asyncio.create_task(watched(), name="life")
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(30):
                 await task
         except Exception as e:
             complaints.append(f"the life itself: {e!r}")
-        until = time.monotonic() + 6
+        until = time.monotonic() + 15
         while watch.unfinished() and time.monotonic() < until:
             await asyncio.sleep(0.005)
         complaints += [f"a task is left: {task}" for task in watch.unfinished()]
@@ -42,8 +42,8 @@ async def _debts(stage: Stage) -> list[str]:
     """What is wrong with the book of the sandbox, and with the ledger."""
     book, complaints = stage.sandbox.conversations, []
     told = " ".join(map(str, stage.errors))
-    owed = await _owed(stage)
     gives_up = stage.gives_up or bool(stage.watch.fault and stage.watch.fault.gives_up)
+    owed = await _owed(stage, 0.2 if gives_up else 2.0)
     for conversation in book.values():
         name = conversation.name or "?"
         # What others left is not for this one to tell of; the next one comes across it, too.
@@ -62,7 +62,7 @@ async def _debts(stage: Stage) -> list[str]:
         await following.create_conversation()
         await following.close()
         complaints += [f"not ended by the next: {id}" for id in stage.active()]
-        complaints += [f"owed for good: {name}" for name in await _owed(stage)]
+        complaints += [f"owed for good: {name}" for name in await _owed(stage, 5.0)]
     for conversation in book.values():
         if conversation.shutdown_reason != "end_conversation_endpoint_hit":
             complaints.append(f"it was not we who ended it: {conversation.shutdown_reason}")
@@ -71,9 +71,9 @@ async def _debts(stage: Stage) -> list[str]:
     return complaints
 
 
-async def _owed(stage: Stage) -> list[str]:
+async def _owed(stage: Stage, patience: float) -> list[str]:
     """The names in the ledger, once a thread that writes has had its time."""
-    until = time.monotonic() + 0.2
+    until = time.monotonic() + patience
     while (owed := stage.ledger().entries()) and time.monotonic() < until:
         await asyncio.sleep(0.01)
     return [entry.name for entry in owed]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipecat_tavus import TavusTransport
+from pipecat_tavus import TavusParams, TavusTransport
 from pipecat_tavus.conversation import farewell
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
 
@@ -26,4 +26,5 @@ async def sandbox(monkeypatch, request, ledger_path):
 
 @pytest.fixture
 def transport(sandbox):
-    return TavusTransport(bot_name="Ada")
+    # Without the 2 s of silence that Pipecat plays at an end.
+    return TavusTransport(bot_name="Ada", params=TavusParams(audio_out_end_silence_secs=0))

@@ -58,7 +58,7 @@ async def test_the_bots_speech_reaches_the_persons_ear_bit_for_bit(sandbox, tran
         speech = tone(1.2, 24000)
         await bot.say(speech, 24000)
         await bot.spoken.first(BotStoppedSpeakingFrame)
-        await person.wait_until_replica_is_silent(0.3, 5)
+        await until(lambda: len(person.heard_pcm()) >= len(speech))
         assert person.heard_pcm().rstrip(b"\0") == speech.rstrip(b"\0")
         assert person.ear_sample_rate == 24000
 
@@ -117,7 +117,7 @@ async def test_an_interruption_stops_the_audio_and_tells_the_replica(sandbox, tr
         await bot.event("on_replica_joined")
         await bot.started()
         await bot.say(tone(6, 24000), 24000)
-        await person.wait_until_replica_speaks(5)
+        await person.wait_until_replica_speaks(20)
         await asyncio.sleep(0.5)
         began = next(t for t, f in bot.spoken.frames if isinstance(f, BotStartedSpeakingFrame))
         await bot.worker.queue_frame(InterruptionFrame())
@@ -139,9 +139,7 @@ async def test_an_interruption_stops_the_audio_and_tells_the_replica(sandbox, tr
         before = len(person.heard_pcm())
         again = tone(0.4, 24000, seed=2)
         await bot.say(again, 24000)
-        await person.wait_until_replica_speaks(5)
-        await person.wait_until_replica_is_silent(0.3, 5)
-        assert again.rstrip(b"\0") in person.heard_pcm()[before:]
+        await until(lambda: again.rstrip(b"\0") in person.heard_pcm()[before:])
 
 
 async def test_an_interruption_cuts_a_long_piece_and_what_was_spoken_is_told_true(sandbox):
@@ -155,7 +153,7 @@ async def test_an_interruption_cuts_a_long_piece_and_what_was_spoken_is_told_tru
         await bot.started()
         speech = tone(4, 24000)
         await bot.say(speech, 24000)
-        await person.wait_until_replica_speaks(5)
+        await person.wait_until_replica_speaks(20)
         await asyncio.sleep(0.3)
         await bot.worker.queue_frame(InterruptionFrame())
         await person.wait_until_replica_is_silent(0.3, 10)

@@ -127,6 +127,30 @@ async def test_new_speech_right_behind_an_interruption_is_heard_whole(monkeypatc
         assert it.bot.written().rstrip(b"\0").endswith(speech)
 
 
+@both_deliveries
+async def test_a_piece_that_survives_the_interruption_is_neither_heard_nor_told(
+    monkeypatch, delivery
+):
+    """Pipecat 1.14 may have taken one out of its queue when it empties that."""
+    async with scene(monkeypatch, delivery) as it:
+        await it.bot.say(tone(3, RATE), RATE)
+        await it.speaks()
+        await asyncio.sleep(0.3)
+        await it.bot.worker.queue_frame(InterruptionFrame())
+        await it.spoken()
+        await it.until(lambda: it.heard("stopped_speaking"))
+        heard = len(it.person.heard_pcm())
+        queue = it.bot.transport.output()._media_senders[None]._audio_queue
+        await queue.put(TTSAudioRawFrame(tone(0.04, RATE, seed=3), RATE, 1))
+        await asyncio.sleep(0.5)
+        assert len(it.told(BotStartedSpeakingFrame)) == 1
+        await it.bot.say(speech := tone(0.6, RATE, seed=2), RATE)
+        await it.spoken(2)
+        await it.until(lambda: it.person.heard_pcm().endswith(speech))
+        assert len(it.person.heard_pcm()) == heard + len(speech)
+        assert len(it.told(BotStartedSpeakingFrame)) == 2
+
+
 async def test_a_replica_that_somebody_else_interrupts_stops_the_bot_too(monkeypatch):
     async with scene(monkeypatch) as it:
         await it.bot.say(tone(1.5, RATE), RATE)

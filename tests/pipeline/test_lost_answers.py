@@ -74,7 +74,7 @@ async def test_limits_are_the_applications_to_set(sandbox):
 @pytest.mark.parametrize("fault", [{"reset": True}, {"hang": True, "work": True}])
 async def test_a_lost_answer_is_looked_for_and_the_conversation_adopted(sandbox, fault):
     sandbox.fail(CREATE, **fault)
-    transport = TavusTransport(bot_name="Ada", params=TavusParams(request_timeout=0.5))
+    transport = TavusTransport(bot_name="Ada", params=TavusParams(request_timeout=1))
     async with Bot(transport) as bot:
         await bot.event("on_connected")
         assert bot.named("on_error") == []
@@ -136,7 +136,7 @@ async def test_an_orphan_of_a_dead_process_is_ended_by_the_next_transport(sandbo
     transport = TavusTransport(bot_name="Ada")
     async with Bot(transport) as bot:
         await bot.event("on_connected")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(ledger.entries()) > 1:
                 await asyncio.sleep(0.01)
     for conversation in (orphan, nameless):
@@ -177,7 +177,7 @@ async def test_an_intent_that_came_to_nothing_is_struck_after_a_while(sandbox, l
 
 
 async def test_an_orphan_that_cannot_be_ended_stays_in_the_ledger(sandbox, ledger_path):
-    api = TavusApi(sandbox.api_key, None, base_url=sandbox.api_url, timeout=0.3)
+    api = TavusApi(sandbox.api_key, None, base_url=sandbox.api_url, timeout=1)
     orphan = await api.create_conversation("r1", conversation_name="left open")
     ledger = abandoned(sandbox, ledger_path, "left open", orphan.id)
     sandbox.fail("POST /conversations/{id}/end", status=500, times=20)
@@ -250,7 +250,7 @@ async def test_who_waits_for_a_slot_can_be_closed_at_once(ledger_path, monkeypat
         await asyncio.sleep(0.3)
         began = time.monotonic()
         await patient.close()
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 3
         with pytest.raises(TavusConcurrencyLimitError):
             await waiting
         await first.close()

@@ -51,7 +51,7 @@ async def some_end_between_two_pages(sandbox, *names):
     sandbox.fail(LIST, delay=0.001)
     sandbox.fail(LIST, delay=0.4)
     asked = len(looks(sandbox)) + 2
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while len(looks(sandbox)) < asked:
             await asyncio.sleep(0.002)
     for conversation in list(sandbox.conversations.values()):
@@ -97,7 +97,7 @@ async def test_one_that_is_seen_only_at_the_second_look_is_ended(crowd, ledger_p
     monkeypatch.setattr(orphans, "_SECOND_LOOK_SECS", 0.5)
     ledger = abandoned(sandbox, ledger_path, "late", age=OLD)
     ending = asyncio.create_task(orphans.end_orphans(api, ledger))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while len(looks(sandbox)) < 2 or looks(sandbox)[1].answered_at is None:
             await asyncio.sleep(0.002)
     sandbox.create({"replica_id": "r1", "conversation_name": "late"})

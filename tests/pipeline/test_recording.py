@@ -55,14 +55,14 @@ async def test_it_agrees_within_100_ms_over_a_conversation_with_three_interrupti
         await recorder.start_recording()
         for n, (says, answer, interrupted) in enumerate(TURNS):
             await it.person.say(AUDIO / says)
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.2)
             await it.bot.say(tone(answer, RATE, seed=n + 1), RATE)
             await it.until(lambda n=n: len(it.heard("started_speaking")) > n)
             if interrupted:
                 await asyncio.sleep(interrupted)
                 await it.bot.worker.queue_frame(InterruptionFrame())
             await it.until(lambda n=n: len(it.heard("stopped_speaking")) > n)
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(0.2)
         await recorder.stop_recording()
     mouth, ear, (mouth_rate, ear_rate) = it.person.recording()
     both = np.frombuffer(bytes(recorded), "<i2").reshape(-1, 2).astype(float)

@@ -8,6 +8,7 @@ from pipecat.frames.frames import EndFrame
 
 from pipecat_tavus import (
     TavusCallbacks,
+    TavusParams,
     TavusRoomError,
     TavusRoomSendError,
     TavusTransport,
@@ -55,7 +56,8 @@ def rough(what):
         room.wrong = what
         return room
 
-    return TavusTransport(bot_name="Ada", room_factory=factory)
+    params = TavusParams(audio_out_end_silence_secs=0)
+    return TavusTransport(bot_name="Ada", params=params, room_factory=factory)
 
 
 async def test_a_leave_that_breaks_does_not_keep_the_conversation_from_its_end(sandbox):

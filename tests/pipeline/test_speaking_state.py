@@ -44,10 +44,11 @@ def off(told: list[float], heard: list[float]) -> float:
 
 async def says_thrice(it):
     for n in range(1, 4):
-        await it.bot.say(tone(0.5 + n / 10, RATE, seed=n), RATE)
+        await it.bot.say(tone(0.2 + n / 10, RATE, seed=n), RATE)
         await it.spoken(n)
         await it.until(lambda n=n: len(it.heard("stopped_speaking")) == n)
-        await asyncio.sleep(0.3)
+        # That it stopped is known only after a pause.
+        await asyncio.sleep(0.05)
     return it.told(BotStartedSpeakingFrame), it.told(BotStoppedSpeakingFrame)
 
 

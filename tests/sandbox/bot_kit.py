@@ -32,7 +32,7 @@ from pipecat_tavus.sandbox.room_client import SandboxRoom
 RATE = 24000
 
 
-async def until(condition: Callable[[], Any], timeout: float = 10.0) -> Any:
+async def until(condition: Callable[[], Any], timeout: float = 20.0) -> Any:
     """Wait until a condition holds; gives its value."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):

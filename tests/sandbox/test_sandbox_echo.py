@@ -85,7 +85,8 @@ async def test_an_utterance_queues_behind_another():
         first, second = noise(0.4), noise(0.4, seed=2)
         await bot.send(echo(id, first, "i1"))
         await bot.send(echo(id, second, "i2", done=True))
-        await asyncio.sleep(0.8)
+        await until(lambda: person.heard_pcm() == first)
+        await asyncio.sleep(0.3)
         assert person.heard_pcm() == first
         await bot.send(echo(id, first, "i1", done=True))
         await until(lambda: len(speaking(bot)) == 4)

@@ -193,7 +193,7 @@ async def test_what_tavus_is_asked_for_is_kept_and_what_it_would_refuse_is_kept_
 
 
 async def test_a_replica_becomes_playable_later_and_is_not_heard_before():
-    async with call(quick(playable_delay=1.0)) as (_, bot, person, id):
+    async with call(quick(playable_delay=2.0)) as (_, bot, person, id):
 
         def states(what):
             found = [d for w, d in bot.listener.told if w == what and d["info"]["isOwner"]]

@@ -27,7 +27,7 @@ from sandbox.bot_kit import (
 
 from pipecat_tavus.errors import TavusRoomError, TavusRoomJoinError, TavusRoomSendError
 from pipecat_tavus.room.seam import RoomClient, RoomConfig
-from pipecat_tavus.sandbox import ReplicaSettings, wire
+from pipecat_tavus.sandbox import ReplicaSettings, room_socket, wire
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 
 NOBODY = ReplicaSettings(join_delay=3600)
@@ -153,7 +153,8 @@ async def test_what_cannot_be_sent_is_refused_with_the_reason():
             await bot.send("x")
 
 
-async def test_a_room_that_does_not_answer_a_request_is_not_waited_for_long():
+async def test_a_room_that_does_not_answer_a_request_is_not_waited_for_long(monkeypatch):
+    monkeypatch.setattr(room_socket, "_REQUEST_SECS", 1.5)
     async with sandbox_and_api(replica=NOBODY) as (sandbox, api):
         made = await api.create()
         async with joined(made["conversation_url"]) as bot:
