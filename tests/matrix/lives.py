@@ -42,6 +42,10 @@ async def loses_its_task(stage: Stage) -> None:
     await run.started(stage.watch)
     run.task.cancel()
     await run.over()
+    if not run.begun.is_set():
+        # Before the pipeline was set up, perhaps: then whoever created it has to close it.
+        with suppress(Exception, asyncio.CancelledError):
+            await asyncio.create_task(transport.close())
 
 
 async def stays_alone(stage: Stage) -> None:
