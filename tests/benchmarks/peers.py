@@ -219,7 +219,7 @@ async def clients(side: str) -> Figures:
     async with world() as (native, tavus, session):
         tavus.faults["GET /personas/{id}"] = Fault(delay=0.3, times=1000)
         bot = Bot(side, native, tavus, session)
-        await bot.start()
+        await bot.start(replica=False)
         came = time.monotonic()
         first = bot.room.enter("User")
         while not bot.clients:
