@@ -6,6 +6,7 @@
 
 """The messages to Tavus as calls, for whoever can send them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from pipecat_tavus.events import interactions
 from pipecat_tavus.events.interactions import Sensitivity
 
 
-class InteractionCalls:
+class InteractionCalls(ABC):
     """Says things to Tavus in the conversation's room.
 
     Each call is checked before it is sent. It is a message: Tavus answers none of them.
@@ -99,6 +100,7 @@ class InteractionCalls:
             )
         )
 
+    @abstractmethod
     async def send_interaction(self, build: Callable[[str], dict[str, Any]]) -> None:
         """Send a message to Tavus.
 
@@ -110,4 +112,4 @@ class InteractionCalls:
             TavusConfigError: A value was refused.
             TavusRoomSendError: It was not sent.
         """
-        raise NotImplementedError
+        ...
