@@ -61,6 +61,7 @@ class TavusTransportClient(RoomAccess):
         params: TavusParams | None = None,
         session: aiohttp.ClientSession | None = None,
         room_factory: RoomFactory = open_room,
+        hears_replica: bool = False,
     ):
         """Initialize the client; nothing is opened.
 
@@ -74,6 +75,8 @@ class TavusTransportClient(RoomAccess):
             params: The parameters.
             session: The session for REST calls; the client opens its own if None.
             room_factory: Makes the room from its configuration.
+            hears_replica: Whether the replica's microphone may be received. It is unsubscribed
+                otherwise: where people are in the room, they hear it there.
 
         Raises:
             TavusConfigError: A value was refused.
@@ -100,7 +103,7 @@ class TavusTransportClient(RoomAccess):
         self._guarding: asyncio.Task[None] | None = None
         self._events = RoomEvents(
             callbacks,
-            mute=self._unsubscribe_microphone,
+            mute=None if hears_replica else self._unsubscribe_microphone,
             over=lambda: self._life.begin_end(),
             ends_with_replica=self._params.replica_left == "end",
             # The development room is another conversation's, each time.

@@ -7,35 +7,25 @@
 """The transport: what a bot imports."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
-from pipecat.frames.frames import BotConnectedFrame, ClientConnectedFrame, Frame
 from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_tavus.client import TavusTransportClient
-from pipecat_tavus.errors import TavusError, TavusRoomClosedError, TavusRoomError
-from pipecat_tavus.events.events import (
-    PerceptionToolCallEvent,
-    ShutdownEvent,
-    StartedSpeakingEvent,
-    StoppedSpeakingEvent,
-    TavusEvent,
-    ToolCallEvent,
-    UtteranceEvent,
-)
-from pipecat_tavus.events.interaction_calls import InteractionCalls
-from pipecat_tavus.frames import TavusEventFrame
+from pipecat_tavus.errors import TavusRoomError
+from pipecat_tavus.handlers import ConversationHandlers
 from pipecat_tavus.input import TavusInputTransport
 from pipecat_tavus.output import TavusOutputTransport
-from pipecat_tavus.params import TavusCallbacks, TavusParams
+from pipecat_tavus.params import TavusParams
+from pipecat_tavus.processor import TavusProcessor
 from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, complete_options
-from pipecat_tavus.rest.models import Conversation, ConversationOptions
+from pipecat_tavus.rest.models import ConversationOptions
 from pipecat_tavus.room.seam import RoomFactory, open_room
 
 
-class TavusTransport(InteractionCalls, BaseTransport):
+class TavusTransport(ConversationHandlers, BaseTransport):
     """A Tavus conversation as a Pipecat transport.
 
     The bot joins the room where the replica and the clients are. It hears the clients, and
@@ -121,20 +111,7 @@ class TavusTransport(InteractionCalls, BaseTransport):
         self._params = params or TavusParams()
         self._client = TavusTransportClient(
             bot_name=bot_name,
-            callbacks=TavusCallbacks(
-                on_joined=self._on_joined,
-                on_client_connected=self._on_client_connected,
-                on_client_disconnected=self._on_client_disconnected,
-                on_replica_joined=self._on_replica_joined,
-                on_replica_left=self._on_replica_left,
-                on_conversation_created=self._on_conversation_created,
-                on_connection_interrupted=self._on_connection_interrupted,
-                on_connection_restored=self._on_connection_restored,
-                on_app_message=self._on_app_message,
-                on_event=self._on_event,
-                on_client_message=self._on_client_message,
-                on_error=self._on_error,
-            ),
+            callbacks=self._callbacks(),
             api_key=api_key or os.getenv("TAVUS_API_KEY", ""),
             replica_id=None,
             persona_id=None,
@@ -152,47 +129,7 @@ class TavusTransport(InteractionCalls, BaseTransport):
         )
         self._input: TavusInputTransport | None = None
         self._output: TavusOutputTransport | None = None
-        for event in (
-            "on_conversation_created",
-            "on_connected",
-            "on_replica_joined",
-            "on_replica_left",
-            "on_client_connected",
-            "on_client_disconnected",
-            "on_connection_interrupted",
-            "on_connection_restored",
-            "on_app_message",
-            "on_event",
-            "on_replica_started_speaking",
-            "on_replica_stopped_speaking",
-            "on_utterance",
-            "on_tool_call",
-            "on_shutdown",
-            "on_error",
-        ):
-            self._register_event_handler(event)
-
-    @property
-    def conversation(self) -> Conversation | None:
-        """The conversation, with its id, URL and token, from when it is created."""
-        return self._client.conversation
-
-    async def create_conversation(self) -> Conversation:
-        """Create the conversation before the pipeline runs, or return the one that there is.
-
-        Tavus bills from here on: run the pipeline, or :meth:`close` the transport.
-
-        Returns:
-            The conversation.
-
-        Raises:
-            TavusApiError: Tavus did not create it.
-        """
-        return await self._client.create_conversation()
-
-    async def close(self) -> None:
-        """Leave the room and end the conversation now. A pipeline does so by itself."""
-        await self._client.close()
+        self._register_events()
 
     def input(self) -> TavusInputTransport:
         """The input processor."""
@@ -222,19 +159,6 @@ class TavusTransport(InteractionCalls, BaseTransport):
         """
         await self._client.update_subscriptions(participant_settings, profile_settings)
 
-    async def send_interaction(self, build: Callable[[str], dict[str, Any]]) -> None:
-        """Send a message to Tavus.
-
-        Args:
-            build: Makes the message for the conversation's id; one of the functions of
-                ``pipecat_tavus.events.interactions``.
-
-        Raises:
-            TavusConfigError: A value was refused.
-            TavusRoomSendError: It was not sent.
-        """
-        await self._client.send_interaction(build)
-
     def get_client_id(self, client: Mapping[str, Any]) -> str:
         """The participant id of a client.
 
@@ -246,83 +170,18 @@ class TavusTransport(InteractionCalls, BaseTransport):
         """
         return client["id"]
 
-    async def _announce(self, frame: Frame) -> None:
-        # Whoever gets it before the StartFrame keeps it until then.
-        if processor := self._input or self._output:
-            await processor.push_frame(frame)
-
-    async def _on_conversation_created(self, conversation: Conversation) -> None:
-        await self._call_event_handler("on_conversation_created", conversation)
-
-    async def _on_joined(self, data: Mapping[str, Any]) -> None:
-        await self._call_event_handler("on_connected", data)
-        await self._announce(BotConnectedFrame())
+    def _processors(self) -> list[TavusProcessor]:
+        return [it for it in (self._input, self._output) if it]
 
     async def _on_client_connected(self, participant: Mapping[str, Any]) -> None:
-        await self._call_event_handler("on_client_connected", participant)
-        await self._announce(ClientConnectedFrame())
+        await super()._on_client_connected(participant)
         if self._input:
             try:
                 await self._input.start_capturing_audio(participant)
             except TavusRoomError as e:
                 await self._on_error(e, False)
 
-    async def _on_client_disconnected(self, participant: Mapping[str, Any], _: str) -> None:
+    async def _on_client_disconnected(self, participant: Mapping[str, Any], reason: str) -> None:
         if self._input:
             self._input.stop_capturing_audio(participant)
-        await self._call_event_handler("on_client_disconnected", participant)
-
-    async def _on_replica_joined(self, participant: Mapping[str, Any]) -> None:
-        await self._call_event_handler("on_replica_joined", participant)
-
-    async def _on_replica_left(self, participant: Mapping[str, Any], reason: str) -> None:
-        await self._call_event_handler("on_replica_left", participant, reason)
-
-    async def _on_connection_interrupted(self) -> None:
-        await self._call_event_handler("on_connection_interrupted")
-
-    async def _on_connection_restored(self) -> None:
-        await self._call_event_handler("on_connection_restored")
-
-    async def _on_app_message(self, message: Any, sender: str) -> None:
-        await self._call_event_handler("on_app_message", message, sender)
-
-    async def _on_event(self, event: TavusEvent) -> None:
-        await self._call_event_handler("on_event", event)
-        if handler := _handler_of(event):
-            await self._call_event_handler(handler, event)
-        await self._announce(TavusEventFrame(event))
-
-    async def _on_client_message(self, message: Any, sender: str) -> None:
-        # Anything else makes Pipecat's RTVIProcessor fail, which tells everybody so.
-        if isinstance(message, Mapping) and (processor := self._input or self._output):
-            await processor.push_app_message(message, sender)
-
-    async def _on_error(self, error: TavusError, raised: bool) -> None:
-        await self._call_event_handler("on_error", error)
-        # An error that setup() raises is pushed by the pipeline. The output comes first:
-        # an output that is unusable lets go of what it has queued.
-        processor = self._output or self._input
-        if processor and not raised:
-            await processor.push_error(
-                str(error),
-                exception=error,
-                force_treat_as_permanent=isinstance(error, TavusRoomClosedError),
-            )
-
-
-def _handler_of(event: TavusEvent) -> str | None:
-    """The handler of one kind of event, beside ``on_event``."""
-    match event:
-        case StartedSpeakingEvent(role="replica", late=False):
-            return "on_replica_started_speaking"
-        case StoppedSpeakingEvent(role="replica", late=False):
-            return "on_replica_stopped_speaking"
-        case UtteranceEvent():
-            return "on_utterance"
-        case ToolCallEvent() | PerceptionToolCallEvent():
-            return "on_tool_call"
-        case ShutdownEvent():
-            return "on_shutdown"
-        case _:
-            return None
+        await super()._on_client_disconnected(participant, reason)

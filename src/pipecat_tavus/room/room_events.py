@@ -42,7 +42,7 @@ class RoomEvents:
         self,
         callbacks: TavusCallbacks,
         *,
-        mute: Callable[[str], Awaitable[None]],
+        mute: Callable[[str], Awaitable[None]] | None,
         over: Callable[[], bool],
         ends_with_replica: bool,
         conversation_id: Callable[[], str | None] = lambda: None,
@@ -51,7 +51,8 @@ class RoomEvents:
 
         Args:
             callbacks: Whom to tell.
-            mute: Unsubscribes a participant's microphone, by participant id.
+            mute: Unsubscribes a participant's microphone, by participant id; None where the
+                replica is to be heard.
             over: Begins the conversation's end; False where that had begun before.
             ends_with_replica: Whether the conversation ends when the replica leaves.
             conversation_id: Which conversation Tavus's messages must be about, or None where
@@ -238,7 +239,8 @@ class RoomEvents:
     async def _silence(self, replica: str) -> None:
         # Its voice is the bot's own, delayed: nobody wants to receive it here.
         try:
-            await self._mute(replica)
+            if self._mute:
+                await self._mute(replica)
         except TavusRoomError as e:
             await self.failed(e)
 
