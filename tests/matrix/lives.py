@@ -146,7 +146,7 @@ async def loses_its_replica(stage: Stage) -> None:
     run = Run(transport)
     if await run.started(stage.watch) and transport.conversation:
         until = time.monotonic() + 1
-        while not transport._client.replica_present and time.monotonic() < until:
+        while not transport._client.replica_ready and time.monotonic() < until:
             await asyncio.sleep(0.005)
         with suppress(TavusError, KeyError):
             stage.sandbox.replica(transport.conversation.id).leave()
