@@ -160,7 +160,11 @@ class TavusStarter:
             TavusApiError: Tavus did not create the conversation.
         """
         owner = TavusTransport("Pipecat", **self._options)
-        conversation = await owner.create_conversation()
+        try:
+            conversation = await owner.create_conversation()
+        except BaseException:
+            await owner.close()
+            raise
         args = RunnerArguments(
             body={**(body or {}), **handover(conversation, own=False)}, session_id=str(uuid.uuid4())
         )
