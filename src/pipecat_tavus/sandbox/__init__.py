@@ -15,7 +15,8 @@
 """
 
 from pipecat_tavus.sandbox.person import Note, SandboxPerson
+from pipecat_tavus.sandbox.picture import Picture
 from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.server import TavusSandbox
 
-__all__ = ["Note", "ReplicaSettings", "SandboxPerson", "TavusSandbox"]
+__all__ = ["Note", "Picture", "ReplicaSettings", "SandboxPerson", "TavusSandbox"]

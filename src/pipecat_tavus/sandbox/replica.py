@@ -82,6 +82,10 @@ class Replica:
         """Whether it speaks."""
         return self._track.speaking or self._echo.speaking
 
+    @property
+    def _has_camera(self) -> bool:
+        return not self._conversation.body.get("audio_only")
+
     async def run(self) -> None:
         """Join after a while and speak, until cancelled or the room closes."""
         due = self._conversation.created_at + self._settings.join_delay
@@ -111,6 +115,7 @@ class Replica:
             kind="replica",
             user_id=user_id,
             playable=delay <= 0,
+            camera=self._has_camera,
         )
         self.id = data["participants"]["local"]["id"]
         self._playable_at = time.monotonic() + delay if delay > 0 else None
