@@ -9,12 +9,13 @@
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
-from sandbox.bot_kit import joined, sandbox_and_api, until
+from sandbox.bot_kit import RATE, call, joined, noise, sandbox_and_api, send_utterance, until
 
 from pipecat_tavus.errors import TavusRoomClosedError, TavusRoomError
-from pipecat_tavus.sandbox import Picture, ReplicaSettings
+from pipecat_tavus.sandbox import Picture, ReplicaSettings, mouth_of, wire
 
 NOBODY = ReplicaSettings(join_delay=float("inf"))
 RED, GREEN, BLUE = (Picture.plain(c) for c in ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
@@ -46,12 +47,12 @@ async def room():
             yield sandbox, bot, await sandbox.join_person(made["conversation_id"])
 
 
-def states(bot, person, source="camera"):
+def states(bot, participant_id, source="camera"):
     """The states of a source, as the bot was told of it."""
     return [
         data["media"][source]["state"]
         for what, data in bot.listener.told
-        if what in ("participant_joined", "participant_updated") and data["id"] == person.id
+        if what in ("participant_joined", "participant_updated") and data["id"] == participant_id
     ]
 
 
@@ -92,12 +93,18 @@ async def test_camera_and_screen_go_on_and_off_and_the_bot_is_told():
         assert screen.last() == BLUE
         person.hide_camera()
         person.stop_sharing()
-        await until(lambda: len(states(bot, person)) == 5)
-        assert states(bot, person) == ["off", "playable", "playable", "off", "off"]
-        assert states(bot, person, "screenVideo") == ["off", "off", "playable", "playable", "off"]
+        await until(lambda: len(states(bot, person.id)) == 5)
+        assert states(bot, person.id) == ["off", "playable", "playable", "off", "off"]
+        assert states(bot, person.id, "screenVideo") == [
+            "off",
+            "off",
+            "playable",
+            "playable",
+            "off",
+        ]
         shown = await sandbox.join_person(next(iter(sandbox.conversations)), camera=RED)
-        await until(lambda: states(bot, shown))
-        assert states(bot, shown) == ["playable"]
+        await until(lambda: states(bot, shown.id))
+        assert states(bot, shown.id) == ["playable"]
 
 
 async def test_what_is_not_subscribed_or_hidden_is_neither_seen_nor_drawn():
@@ -164,7 +171,7 @@ async def test_a_camera_that_cannot_be_drawn_goes_off():
     async with room() as (_, bot, person):
         await bot.room.capture_participant_video(person.id, Eyes())
         person.show_camera(lambda secs: Picture(b"", 1, 1))
-        await until(lambda: states(bot, person) == ["off", "playable", "off"])
+        await until(lambda: states(bot, person.id) == ["off", "playable", "off"])
 
 
 async def test_a_bot_that_is_slow_to_look_sees_the_newest_picture_and_none_piles_up():
@@ -180,3 +187,100 @@ async def test_a_bot_that_is_slow_to_look_sees_the_newest_picture_and_none_piles
         await until(lambda: len(eyes.seen) == 4)
         for at, picture in eyes.seen:
             assert at - begun - picture.pixels[0] / 50 < 0.2
+
+
+class _Pixels(bytes):
+    """Pixels that are counted while they are kept."""
+
+    alive = 0
+
+    def __init__(self, *args):
+        _Pixels.alive += 1
+
+    def __del__(self):
+        _Pixels.alive -= 1
+
+
+async def test_for_a_bot_that_reads_nothing_no_pictures_are_kept():
+    drawn = []
+
+    def draw(secs):
+        drawn.append(secs)
+        return Picture(_Pixels(1280 * 720 * 3), 1280, 720)
+
+    async with sandbox_and_api(replica=NOBODY) as (sandbox, api):
+        made = await api.create()
+        person = await sandbox.join_person(made["conversation_id"])
+        async with api.session.ws_connect(made["conversation_url"]) as ws:
+            await ws.send_str(wire.encode("join", version=wire.VERSION, name="Bot", token=None))
+            await ws.receive()
+            watch = {"track": 1, "participant": person.id, "source": "camera", "format": "RGB"}
+            await ws.send_str(wire.encode("watch", id=1, **watch))
+            media = {person.id: {"media": {"camera": "subscribed"}}}
+            await ws.send_str(wire.encode("subscribe", id=2, participants=media, profiles=None))
+            person.show_camera(draw, framerate=50)
+            await until(lambda: len(drawn) > 30)
+            assert _Pixels.alive <= 3
+
+
+@pytest.mark.parametrize("delivery", ["stream", "echo"])
+async def test_the_mouth_opens_and_closes_with_the_sound(delivery):
+    persona = "pipecat-stream" if delivery == "stream" else "pipecat0"
+    async with call(persona_id=persona) as (_, bot, _, conversation_id):
+        replica = await bot.meet_replica()
+        eyes = Eyes()
+        heard: list[float] = []
+
+        async def hear(participant_id, audio, source):
+            if any(audio.audio_frames):
+                heard.append(time.monotonic())
+
+        await bot.room.capture_participant_audio(replica, hear, sample_rate=RATE)
+        await bot.room.capture_participant_video(replica, eyes)
+        await until(eyes.last)
+        begun = len(eyes.seen) - 1
+        pcm = noise(0.6) + bytes(RATE) + noise(0.6)
+        if delivery == "stream":
+            await bot.room.register_audio_destination("stream")
+            await bot.speak(pcm)
+        else:
+            await send_utterance(bot, conversation_id, pcm, "u")
+        await until(lambda: len(heard) >= 58)
+        await asyncio.sleep(0.3)
+        opened = _spans([at for at, picture in eyes.seen if mouth_of(picture) > 0.5])
+        spoken = _spans(heard)
+        assert len(opened) == len(spoken) == 2
+        for sight, sound in zip(opened, spoken, strict=True):
+            assert sight == pytest.approx(sound, abs=0.15)
+        secs = eyes.seen[-1][0] - eyes.seen[begun][0]
+        assert 18 < (len(eyes.seen) - 1 - begun) / secs < 27
+
+
+async def test_the_replica_is_seen_when_it_can_be_played():
+    settings = ReplicaSettings(join_delay=0, playable_delay=0.5, face_size=(64, 48))
+    async with call(settings) as (_, bot, _, _):
+        replica = await bot.meet_replica()
+        eyes = Eyes()
+        await bot.room.capture_participant_video(replica, eyes)
+        await until(eyes.last)
+        assert states(bot, replica) == ["loading", "playable"]
+        assert eyes.last()[1:] == (64, 48)
+        assert mouth_of(eyes.last()) == 0.0
+
+
+async def test_an_audio_only_conversation_has_no_face():
+    async with sandbox_and_api(replica=ReplicaSettings(join_delay=0)) as (_, api):
+        made = await api.create(audio_only=True)
+        async with joined(made["conversation_url"]) as bot:
+            replica = await bot.meet_replica()
+            eyes = Eyes()
+            await bot.room.capture_participant_video(replica, eyes)
+            await asyncio.sleep(0.3)
+            assert states(bot, replica) == ["off"]
+            assert not eyes.seen
+
+
+def _spans(times):
+    """First and last of what is without a gap."""
+    edges = [n for n in range(1, len(times)) if times[n] - times[n - 1] > 0.25]
+    return [(times[a], times[b - 1]) for a, b in pairwise([0, *edges, len(times)])]
