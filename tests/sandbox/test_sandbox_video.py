@@ -7,6 +7,7 @@
 """Cameras and screens: of scripted people, and of the replica, and who sees them."""
 
 import asyncio
+import struct
 import time
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -16,6 +17,8 @@ from sandbox.bot_kit import RATE, call, joined, noise, sandbox_and_api, send_utt
 
 from pipecat_tavus.errors import TavusRoomClosedError, TavusRoomError
 from pipecat_tavus.sandbox import Picture, ReplicaSettings, mouth_of, wire
+from pipecat_tavus.sandbox.face import Face
+from pipecat_tavus.sandbox.voice import Sound
 
 NOBODY = ReplicaSettings(join_delay=float("inf"))
 RED, GREEN, BLUE = (Picture.plain(c) for c in ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
@@ -187,6 +190,29 @@ async def test_a_bot_that_is_slow_to_look_sees_the_newest_picture_and_none_piles
         await until(lambda: len(eyes.seen) == 4)
         for at, picture in eyes.seen:
             assert at - begun - picture.pixels[0] / 50 < 0.2
+
+
+@pytest.mark.parametrize("size", [(320, 240), (1280, 720), (32, 24)])
+def test_the_mouth_is_as_open_as_the_sound_of_that_instant_is_loud(size):
+    face = Face(*size)
+    assert mouth_of(face.draw(0.0)) == 0.0
+
+    def mouth(amplitude, at=1.01):
+        face.say(Sound(1.0, struct.pack("<h", amplitude) * 480, 24000))
+        picture = face.draw(at)
+        picture.check()
+        return mouth_of(picture)
+
+    opened = [mouth(amplitude) for amplitude in (0, 50, 300, 2000, 32767)]
+    assert (opened[0], opened[1], opened[-1]) == (0.0, 0.0, 1.0)
+    assert opened == sorted(opened) and 0.2 < opened[2] < 0.5 < opened[3] < 1.0
+    assert (mouth(32767, 0.99), mouth(32767, 1.0), mouth(32767, 1.021)) == (0.0, 1.0, 0.0)
+
+
+def test_a_face_that_could_not_be_shown_is_refused():
+    for wrong in ({"face_size": (1281, 720)}, {"face_size": (32, 23)}, {"framerate": 0}):
+        with pytest.raises(ValueError, match=r"face|framerate"):
+            ReplicaSettings(**wrong)
 
 
 class _Pixels(bytes):
