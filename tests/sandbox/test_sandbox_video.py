@@ -142,6 +142,34 @@ async def test_what_is_not_subscribed_or_hidden_is_neither_seen_nor_drawn():
         await until(lambda: eyes.last() == GREEN)
 
 
+async def test_for_a_bot_that_has_left_nothing_is_drawn():
+    drawn: list[float] = []
+
+    def draw(secs):
+        drawn.append(secs)
+        return RED
+
+    async with room() as (sandbox, bot, person):
+        person.show_camera(draw, framerate=50)
+        for _ in range(2):
+            await bot.room.capture_participant_video(person.id, Eyes())
+            seen = len(drawn)
+            await until(lambda seen=seen: len(drawn) > seen + 3)
+            await bot.room.leave()
+            await asyncio.sleep(0.1)
+            seen = len(drawn)
+            await asyncio.sleep(0.2)
+            assert len(drawn) == seen
+            await bot.room.join()
+        await bot.room.capture_participant_video(person.id, Eyes())
+        sandbox.close_room(next(iter(sandbox.conversations)))
+        person.hide_camera()
+        await asyncio.sleep(0.1)
+        seen = len(drawn)
+        await asyncio.sleep(0.2)
+        assert len(drawn) == seen
+
+
 async def test_what_cannot_be_seen_is_refused_with_the_reason():
     async with room() as (_, bot, person):
         for who, options, words in (
@@ -278,6 +306,9 @@ async def test_the_mouth_opens_and_closes_with_the_sound(delivery):
         assert len(opened) == len(spoken) == 2
         for sight, sound in zip(opened, spoken, strict=True):
             assert sight == pytest.approx(sound, abs=0.15)
+        if delivery == "echo":  # Its sound has no gaps, so the mouth is never shut in between.
+            shown = [mouth_of(p) for at, p in eyes.seen if opened[0][0] <= at <= opened[0][1]]
+            assert min(shown) > 0.5
         secs = eyes.seen[-1][0] - eyes.seen[begun][0]
         assert 18 < (len(eyes.seen) - 1 - begun) / secs < 27
 
