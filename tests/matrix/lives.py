@@ -225,6 +225,19 @@ async def ends_at_the_second_call(stage: Stage) -> None:
     await stays_alone(stage)
 
 
+async def inherits(stage: Stage) -> None:
+    """Somebody else created the conversation, and has handed its end over."""
+    body = {"replica_id": "r1", "properties": {"participant_left_timeout": 10}}
+    created = stage.sandbox.create(body)
+    handed_over = {"conversation_id": created.id, "conversation_url": created.url}
+    transport = stage.transport(conversation=handed_over)
+    run = Run(transport)
+    await run.started(stage.watch)
+    await run.end()
+    with suppress(Exception, asyncio.CancelledError):
+        await asyncio.create_task(transport.close())
+
+
 Life = Callable[[Stage], Awaitable[None]]
 
 PLAIN: tuple[Life, ...] = (lives_and_ends, is_cancelled, loses_its_task, stays_alone)
@@ -247,4 +260,5 @@ ROUGH: tuple[Life, ...] = (
     finds_orphans,
     waits_for_a_slot,
     ends_at_the_second_call,
+    inherits,
 )

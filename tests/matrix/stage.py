@@ -40,11 +40,15 @@ class Stage:
     errors: list[TavusError] = field(default_factory=list)
     gives_up: bool = False
 
-    def transport(self, room_factory: Any = None, **params: Any) -> TavusTransport:
+    def transport(
+        self, room_factory: Any = None, conversation: Any = None, **params: Any
+    ) -> TavusTransport:
         self.set_environment(self.sandbox, self.ledger_path)
         quick = {"request_timeout": 3, "join_timeout": 3, "audio_out_end_silence_secs": 0}
-        factory = {"room_factory": room_factory} if room_factory else {}
-        transport = TavusTransport(bot_name="Ada", params=TavusParams(**quick | params), **factory)
+        more = {"room_factory": room_factory} if room_factory else {}
+        if conversation:
+            more |= {"conversation": conversation, "own": True}
+        transport = TavusTransport(bot_name="Ada", params=TavusParams(**quick | params), **more)
 
         async def on_error(transport: TavusTransport, error: TavusError) -> None:
             self.errors.append(error)
