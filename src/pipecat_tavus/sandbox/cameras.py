@@ -124,9 +124,9 @@ class Cameras:
         self._watchers.clear()
 
     def look_again(self) -> None:
-        """Let the cameras run that somebody watches, as he has just begun or subscribed."""
+        """Let the cameras run; each that nobody watches stops at once."""
         for key, camera in self._shown.items():
-            if not camera.running and self._takers(*key):
+            if not camera.running:
                 camera.running = True
                 self._spawn(self._run(camera, *key))
 
