@@ -6,29 +6,21 @@
 
 """The client of Tavus's REST API."""
 
-import asyncio
 import os
-import random
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 from urllib.parse import quote
 
 import aiohttp
 from loguru import logger
-from pydantic import BaseModel, SecretStr
-from yarl import URL
 
 from pipecat_tavus.conversation.ledger import fingerprint
 from pipecat_tavus.errors import (
-    TavusApiError,
     TavusConfigError,
-    TavusConnectionError,
     TavusInvalidRequestError,
     TavusMalformedAnswerError,
     TavusNotFoundError,
-    TavusTimeoutError,
 )
-from pipecat_tavus.rest.answers import read_answer, read_error, tidy
+from pipecat_tavus.rest.calls import RestCalls
 from pipecat_tavus.rest.models import (
     Conversation,
     ConversationOptions,
@@ -37,11 +29,6 @@ from pipecat_tavus.rest.models import (
     Replica,
 )
 from pipecat_tavus.rest.retry import RetryPolicy
-
-_MAX_ANSWER_BYTES = 4 * 1024 * 1024
-_CONNECT_TIMEOUT = 5.0
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 class TavusApi:
@@ -83,21 +70,22 @@ class TavusApi:
         self._dev_room_url = os.getenv("TAVUS_SAMPLE_ROOM_URL", "").strip()
         if not api_key.strip() and not self._dev_room_url:
             raise TavusConfigError("The Tavus API key is empty (api_key, or TAVUS_API_KEY)")
-        self._api_key = SecretStr(api_key.strip())
-        self._session = session
-        self._own_session: aiohttp.ClientSession | None = None
-        self._base_url = _checked_url(base_url or os.getenv("TAVUS_API_URL") or self.BASE_URL)
-        self._timeout = timeout
-        self._retry = retry or RetryPolicy()
+        self._calls = RestCalls(
+            api_key.strip(),
+            session,
+            base_url=base_url or os.getenv("TAVUS_API_URL") or self.BASE_URL,
+            timeout=timeout,
+            retry=retry or RetryPolicy(),
+        )
 
     def __repr__(self) -> str:
         """The client without its key."""
-        return f"TavusApi(base_url={self._base_url!r})"
+        return f"TavusApi(base_url={self.base_url!r})"
 
     @property
     def base_url(self) -> str:
         """Where the API is, without a slash at the end."""
-        return self._base_url
+        return self._calls.base_url
 
     @property
     def development(self) -> bool:
@@ -107,7 +95,7 @@ class TavusApi:
     @property
     def fingerprint(self) -> str:
         """What tells this key from others and gives it not away."""
-        return fingerprint(self._api_key.get_secret_value())
+        return fingerprint(self._calls.api_key.get_secret_value())
 
     def end_request(self, conversation_id: str) -> tuple[str, dict[str, str]]:
         """The request that ends a conversation, for who cannot await :meth:`end_conversation`.
@@ -118,13 +106,12 @@ class TavusApi:
         Returns:
             The URL to POST to, and its headers, with the key.
         """
-        url = f"{self._base_url}/conversations/{quote(conversation_id, safe='')}/end"
-        return url, {"x-api-key": self._api_key.get_secret_value()}
+        url = f"{self.base_url}/conversations/{quote(conversation_id, safe='')}/end"
+        return url, {"x-api-key": self._calls.api_key.get_secret_value()}
 
     async def close(self) -> None:
         """Close the session that the client opened for itself, if it did."""
-        if self._own_session:
-            await self._own_session.close()
+        await self._calls.close()
 
     async def create_conversation(
         self, replica_id: str | None = None, persona_id: str | None = None, **options: Any
@@ -150,7 +137,7 @@ class TavusApi:
             return Conversation(
                 conversation_id=self.MOCK_CONVERSATION_ID, conversation_url=self._dev_room_url
             )
-        conversation = await self._call(
+        conversation = await self._calls.call(
             "POST", "/conversations", Conversation, body=checked.body(), repeatable=False
         )
         if not conversation.conversation_url.startswith(("http://", "https://")):
@@ -174,7 +161,9 @@ class TavusApi:
         if not conversation_id or conversation_id == self.MOCK_CONVERSATION_ID:
             return
         try:
-            await self._call("POST", f"/conversations/{quote(conversation_id, safe='')}/end", None)
+            await self._calls.call(
+                "POST", f"/conversations/{quote(conversation_id, safe='')}/end", None
+            )
         except (TavusNotFoundError, TavusInvalidRequestError) as e:
             # A redirect, say, has ended nothing.
             if e.status not in (400, 404):
@@ -200,7 +189,7 @@ class TavusApi:
             TavusApiError: The call failed.
         """
         path = f"/conversations/{quote(conversation_id, safe='')}"
-        return await self._call(
+        return await self._calls.call(
             "GET", path, Conversation, params={"verbose": "true"} if verbose else {}
         )
 
@@ -227,7 +216,7 @@ class TavusApi:
         params = {"limit": str(limit), "page": str(page)}
         if status:
             params["status"] = status
-        return await self._call("GET", "/conversations", ConversationPage, params=params)
+        return await self._calls.call("GET", "/conversations", ConversationPage, params=params)
 
     async def get_persona(self, persona_id: str) -> Persona:
         """Look a persona up.
@@ -241,7 +230,7 @@ class TavusApi:
         Raises:
             TavusApiError: The call failed.
         """
-        return await self._call("GET", f"/personas/{quote(persona_id, safe='')}", Persona)
+        return await self._calls.call("GET", f"/personas/{quote(persona_id, safe='')}", Persona)
 
     async def get_persona_name(self, persona_id: str) -> str:
         """The name of a persona, which its replica bears in the room.
@@ -271,115 +260,4 @@ class TavusApi:
         Raises:
             TavusApiError: The call failed.
         """
-        return await self._call("GET", f"/replicas/{quote(replica_id, safe='')}", Replica)
-
-    async def _call(
-        self,
-        method: str,
-        path: str,
-        model: type[Model] | None,
-        *,
-        body: Mapping[str, Any] | None = None,
-        params: Mapping[str, str] | None = None,
-        repeatable: bool = True,
-    ) -> Any:
-        request = f"{method} {path}"
-        attempt = 0
-        last: TavusApiError | None = None
-        under_way = False
-        try:
-            async with asyncio.timeout(self._timeout):
-                while True:
-                    attempt += 1
-                    under_way = True
-                    try:
-                        status, text = await self._send(method, path, body, params)
-                        return read_answer(request, status, text, model) if model else None
-                    except TavusApiError as e:
-                        last, under_way = e, False
-                        delay = self._retry.delay(
-                            e, attempt=attempt, repeatable=repeatable, jitter=random.random()
-                        )
-                        if delay is None:
-                            raise
-                        logger.warning("{}; trying again in {:.1f} s", e, delay)
-                        await asyncio.sleep(delay)
-        except TimeoutError:
-            # The last try may have been accepted, whatever was said to the one before.
-            if last and (repeatable or not under_way):
-                raise last from None
-            raise TavusTimeoutError(
-                request, f"no answer within {self._timeout:g} s", maybe_accepted=True
-            ) from None
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        params: Mapping[str, str] | None,
-    ) -> tuple[int, str]:
-        """One try: the status and text of a good answer, or an error."""
-        request = f"{method} {path}"
-        # The session's own limit of 5 minutes does not count: `_call` has one for all tries.
-        limits = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT)
-        try:
-            async with self._open_session().request(
-                method,
-                self._base_url + path,
-                json=body,
-                params=params,
-                headers={"x-api-key": self._api_key.get_secret_value()},
-                timeout=limits,
-                # The key must not follow to another host.
-                allow_redirects=False,
-            ) as response:
-                data = bytearray()
-                async for chunk in response.content.iter_any():
-                    data += chunk
-                    if len(data) > _MAX_ANSWER_BYTES:
-                        raise TavusMalformedAnswerError(
-                            request,
-                            f"an answer of more than {_MAX_ANSWER_BYTES} bytes",
-                            status=response.status,
-                            maybe_accepted=True,
-                        )
-                text = self._without_key(data.decode("utf-8", "replace"))
-                if 200 <= response.status < 300:
-                    return response.status, text
-                raise read_error(request, response.status, text, response.headers)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as e:
-            reason = str(e) or type(e).__name__
-            raise TavusConnectionError(
-                request, f"cannot reach {self._base_url}: {reason}"
-            ) from None
-        except (aiohttp.ClientError, OSError) as e:
-            reason = tidy(str(e) or type(e).__name__)
-            raise TavusConnectionError(
-                request, f"the connection broke: {reason}", maybe_accepted=True
-            ) from None
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        # An application may close its session while a conversation still wants its end.
-        if self._session and not self._session.closed:
-            return self._session
-        if not self._own_session or self._own_session.closed:
-            self._own_session = aiohttp.ClientSession()
-        return self._own_session
-
-    def _without_key(self, text: str) -> str:
-        key = self._api_key.get_secret_value()
-        return text.replace(key, "[key]") if key else text
-
-
-def _checked_url(url: str) -> str:
-    try:
-        parsed = URL(url.strip())
-        good = parsed.scheme in ("http", "https") and bool(parsed.host)
-    except ValueError:
-        good = False
-    if not good:
-        raise TavusConfigError(
-            f"The API URL {url!r} is not an http or https URL (base_url, or TAVUS_API_URL)"
-        )
-    return url.strip().rstrip("/")
+        return await self._calls.call("GET", f"/replicas/{quote(replica_id, safe='')}", Replica)
