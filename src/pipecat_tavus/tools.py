@@ -189,9 +189,13 @@ class TavusFunctionCalls(LLMService):
             if task is None or task.cancelling():
                 raise
             # Nobody has cancelled the call: what its handler waited for was cancelled.
-        if runner_item.tool_call_id in self._open:
+        else:
+            if runner_item.settled:
+                return
+        if call := self._open.pop(runner_item.tool_call_id, None):
             # Pipecat would go on waiting, and so would Tavus.
-            logger.warning("{}: `{}` ended with no result", self, runner_item.function_name)
+            logger.warning("{}: `{}` returned no result", self, call.name)
+            self._answer(call, f"The function `{call.name}` returned no result.", failed=True)
             runner_item.settled = True
             await self.broadcast_frame(
                 FunctionCallCancelFrame,
@@ -211,7 +215,8 @@ class TavusFunctionCalls(LLMService):
         call = self._open[frame.tool_call_id]
         final = frame.properties is None or frame.properties.is_final
         missing = self.MISSING_FUNCTION_CALL_MESSAGE_TEMPLATE.format(function_name=call.name)
-        failed = frame.error is not None or frame.result == missing
+        no_such = isinstance(frame.result, str) and frame.result == missing
+        failed = no_such or frame.error is not None
         try:
             output = _as_output(frame.result)
         except (TypeError, ValueError, RecursionError) as e:

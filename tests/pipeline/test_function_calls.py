@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
 from bots import Bot, until
 from pipecat.frames.frames import (
@@ -173,15 +174,18 @@ async def test_a_handler_that_raises_is_an_error_whose_cause_only_the_applicatio
     assert "no connection as secret-user" in stage.bot.errors[0].error
 
 
-async def test_a_handler_that_takes_too_long_is_an_error_and_too_late(stage):
+@pytest.mark.parametrize("returns", [False, True])
+async def test_a_handler_that_takes_too_long_is_an_error_and_too_late(stage, returns):
     late = []
 
     async def get_weather(params):
         try:
             await asyncio.Event().wait()
-        finally:
+        except asyncio.CancelledError:
             await params.result_callback("It rains.")
             late.append(True)
+            if not returns:
+                raise
 
     stage.calls.register_function("get_weather", get_weather, timeout_secs=0.2)
     answer = await stage.call("get_weather", {})
@@ -190,6 +194,7 @@ async def test_a_handler_that_takes_too_long_is_an_error_and_too_late(stage):
         "The function `get_weather` took too long and was cancelled.",
     )
     assert late
+    await until(lambda: stage.frames(FunctionCallCancelFrame))
     assert await stage.results() == 1
 
 
@@ -232,11 +237,19 @@ async def awaits_what_was_cancelled(params):
 async def test_a_handler_that_ends_with_no_result_is_an_error(stage, handler):
     stage.calls.register_function("get_weather", handler)
     answer = await stage.call("get_weather", {})
-    assert (answer.status, answer.output) == ("error", "The function `get_weather` was cancelled.")
-    assert len(stage.frames(FunctionCallCancelFrame)) == 1
+    assert (answer.status, answer.output) == (
+        "error",
+        "The function `get_weather` returned no result.",
+    )
+    await until(lambda: len(stage.frames(FunctionCallCancelFrame)) == 1)
+    assert await stage.results() == 1
 
 
-@pytest.mark.parametrize("result", [object(), {"a": {1, 2}}, float("nan")])
+@pytest.mark.parametrize(
+    "result",
+    [object(), {"a": {1, 2}}, float("nan"), np.arange(3)],
+    ids=lambda it: type(it).__name__,
+)
 async def test_a_result_that_is_no_json_is_an_error_and_told_the_application(stage, result):
     stage.calls.register_function("get_weather", reporting(result))
     answer = await stage.call("get_weather", {})
