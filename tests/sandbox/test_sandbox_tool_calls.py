@@ -73,6 +73,12 @@ class Talk:
     async def result(self, **properties):
         await self.send("conversation.tool_result", properties)
 
+    async def all_said(self):
+        """What the replica has said, now that it has said what it was to say."""
+        await self.send("conversation.echo", {"modality": "text", "text": "end"})
+        await until(lambda: "end" in self.said())
+        return self.said()[: self.said().index("end")]
+
     async def call(self, *arguments, **options):
         """Call a tool; gives the call under way, and what the bot was told of it."""
         before = len(self.told(CALL, PERCEPTION_CALL))
@@ -134,7 +140,7 @@ async def test_perception_calls_with_an_object_and_goes_on_whatever_the_result()
         }
         await it.result(tool_call_id=id, output="noted")
         assert (await calling).output == "noted"
-        assert it.said() == []
+        assert await it.all_said() == []
 
 
 async def test_a_persona_that_does_not_answer_by_itself_says_nothing_of_the_result():
@@ -143,7 +149,7 @@ async def test_a_persona_that_does_not_answer_by_itself_says_nothing_of_the_resu
         assert event["properties"]["arguments"] == "not JSON"
         await it.result(tool_call_id=event["properties"]["tool_call_id"], output="It rains.")
         await calling
-        assert it.said() == []
+        assert await it.all_said() == []
 
 
 @pytest.mark.parametrize("with_id", [True, False])
@@ -157,4 +163,4 @@ async def test_what_comes_too_late_is_no_result(with_id):
         await it.result(tool_call_id=id, output="It rains.")
         await until(it.refusals)
         assert "waits for a result" in it.refusals()[0]
-        assert it.said() == []
+        assert await it.all_said() == []
