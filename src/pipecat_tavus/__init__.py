@@ -32,6 +32,7 @@ from pipecat_tavus.errors import (
     TavusRoomSendError,
     TavusServerError,
     TavusTimeoutError,
+    TavusWebhookError,
 )
 from pipecat_tavus.events.events import (
     PerceptionAnalysisEvent,
@@ -70,7 +71,19 @@ from pipecat_tavus.rest.models import (
 )
 from pipecat_tavus.rest.retry import RetryPolicy
 from pipecat_tavus.room.seam import RoomClient, RoomConfig, RoomFactory, RoomListener
+from pipecat_tavus.tools import TavusFunctionCalls
 from pipecat_tavus.transport import TavusTransport
+from pipecat_tavus.webhooks import (
+    PerceptionAnalysisWebhook,
+    RecordingReadyWebhook,
+    ReplicaJoinedWebhook,
+    ShutdownWebhook,
+    TavusWebhook,
+    TranscriptionReadyWebhook,
+    TranscriptMessage,
+    UnknownWebhook,
+    parse_webhook,
+)
 
 __version__ = "0.1.0"
 
@@ -81,11 +94,14 @@ __all__ = [
     "ConversationPage",
     "ConversationProperties",
     "PerceptionAnalysisEvent",
+    "PerceptionAnalysisWebhook",
     "PerceptionImage",
     "PerceptionToolCallEvent",
     "Persona",
+    "RecordingReadyWebhook",
     "Replica",
     "ReplicaJoinedEvent",
+    "ReplicaJoinedWebhook",
     "ReplicaPresentEvent",
     "ReplicaSpeechMetricsData",
     "RetryPolicy",
@@ -95,6 +111,7 @@ __all__ = [
     "RoomJoinMetricsData",
     "RoomListener",
     "ShutdownEvent",
+    "ShutdownWebhook",
     "SpeechListener",
     "SpokenTextFrame",
     "StartedSpeakingEvent",
@@ -110,6 +127,7 @@ __all__ = [
     "TavusError",
     "TavusEvent",
     "TavusEventFrame",
+    "TavusFunctionCalls",
     "TavusInputTransport",
     "TavusInvalidRequestError",
     "TavusMalformedAnswerError",
@@ -128,9 +146,15 @@ __all__ = [
     "TavusTimeoutError",
     "TavusTransport",
     "TavusTransportClient",
+    "TavusWebhook",
+    "TavusWebhookError",
     "ToolCallEvent",
+    "TranscriptMessage",
+    "TranscriptionReadyWebhook",
     "UnknownEvent",
+    "UnknownWebhook",
     "UtteranceEvent",
     "__version__",
     "parse_event",
+    "parse_webhook",
 ]

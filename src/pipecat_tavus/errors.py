@@ -21,12 +21,13 @@
     │   ├── TavusMalformedAnswerError    answered, but not what Tavus answers
     │   ├── TavusConnectionError         not reached, or cut off
     │   └── TavusTimeoutError            no answer in time
-    └── TavusRoomError                   the Daily room, or its stand-in
-        ├── TavusRoomJoinError           the bot could not join
-        ├── TavusRoomClosedError         the room was closed under the bot
-        │   └── TavusReplicaLeftError    the replica went, and it was to end with it
-        ├── TavusReplicaAbsentError      the replica did not come in time
-        └── TavusRoomSendError           a message or audio could not be sent
+    ├── TavusRoomError                   the Daily room, or its stand-in
+    │   ├── TavusRoomJoinError           the bot could not join
+    │   ├── TavusRoomClosedError         the room was closed under the bot
+    │   │   └── TavusReplicaLeftError    the replica went, and it was to end with it
+    │   ├── TavusReplicaAbsentError      the replica did not come in time
+    │   └── TavusRoomSendError           a message or audio could not be sent
+    └── TavusWebhookError (ValueError)   what was posted is no webhook of Tavus's
 
 Every error tells what failed, with Tavus's own words and what to do about it, and
 carries Pipecat's ``ErrorCategory`` for what it means to a pipeline.
@@ -193,3 +194,9 @@ class TavusReplicaAbsentError(TavusRoomError):
 
 class TavusRoomSendError(TavusRoomError):
     """A message or audio could not be sent to the room."""
+
+
+class TavusWebhookError(TavusError, ValueError):
+    """What was posted is no webhook of a Tavus conversation's; by whom is not known."""
+
+    category = ErrorCategory.UNKNOWN

@@ -88,13 +88,14 @@ def content(event):
         ),
         (
             "conversation.tool_call",
-            {"name": "look_up", "arguments": '{"city": "Oslo"}'},
+            {"tool_call_id": "t1", "name": "look_up", "arguments": '{"city": "Oslo"}'},
             ToolCallEvent,
-            {"name": "look_up", "arguments": {"city": "Oslo"}},
+            {"tool_call_id": "t1", "name": "look_up", "arguments": {"city": "Oslo"}},
         ),
         (
             "conversation.perception_tool_call",
             {
+                "tool_call_id": "t1",
                 "modality": "vision",
                 "name": "wave",
                 "arguments": {"hand": "left"},
@@ -102,6 +103,7 @@ def content(event):
             },
             PerceptionToolCallEvent,
             {
+                "tool_call_id": "t1",
                 "modality": "vision",
                 "name": "wave",
                 "arguments": {"hand": "left"},
@@ -243,13 +245,24 @@ def test_the_reason_of_a_shutdown_is_found_and_of_a_bounded_length(it, reason):
         ("", {}, ""),
         ("[" * 100_000, {}, "[" * 100_000),
         (None, {}, None),
-        ([1], {}, None),
+        ([1], {}, "[1]"),
+        (7, {}, "7"),
     ],
 )
-def test_arguments_are_an_object_or_kept_as_the_text_that_they_are(arguments, read, text):
+def test_arguments_are_an_object_or_kept_as_they_are(arguments, read, text):
     for kind in ("conversation.tool_call", "conversation.perception_tool_call"):
         event = parse_event(message(kind, {"name": "x", "arguments": arguments}))
         assert (event.name, event.arguments, event.arguments_text) == ("x", read, text)
+
+
+@pytest.mark.parametrize(
+    ("within", "beside", "id"),
+    [("t1", None, "t1"), (None, "t2", "t2"), ("t1", "t2", "t1"), (None, None, None), (7, [], None)],
+)
+def test_the_id_of_a_call_is_found_among_its_properties_and_beside_them(within, beside, id):
+    for kind in ("conversation.tool_call", "conversation.perception_tool_call"):
+        it = message(kind, {"name": "x", "tool_call_id": within}, tool_call_id=beside)
+        assert parse_event(it).tool_call_id == id
 
 
 @pytest.mark.parametrize("frames", [None, "x", {}, [None, "x", 7, ["y"]]])

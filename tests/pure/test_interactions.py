@@ -31,6 +31,20 @@ def shape(event_type, properties=None):
             shape("conversation.overwrite_llm_context", {"context": "It rains"}),
         ),
         (
+            interactions.tool_result("c1", "t1", "It rains"),
+            shape(
+                "conversation.tool_result",
+                {"tool_call_id": "t1", "output": "It rains", "status": "success"},
+            ),
+        ),
+        (
+            interactions.tool_result("c1", "t1", {"why": ["rain"]}, error=True),
+            shape(
+                "conversation.tool_result",
+                {"tool_call_id": "t1", "output": {"why": ["rain"]}, "status": "error"},
+            ),
+        ),
+        (
             interactions.sensitivity("c1", participant_pause_sensitivity="superlow"),
             shape("conversation.sensitivity", {"participant_pause_sensitivity": "superlow"}),
         ),
@@ -66,6 +80,11 @@ def test_audio_arrives_as_it_was(audio, done):
         (lambda: interactions.respond("c1", None), "text must be"),
         (lambda: interactions.append_context("c1", ""), "context must be"),
         (lambda: interactions.overwrite_context("c1", {"a": 1}), "context must be"),
+        (lambda: interactions.tool_result("c1", " ", "x"), "tool_call_id must be"),
+        (lambda: interactions.tool_result("c1", "t1", ["x"]), "output must be a text or.*'x'"),
+        (lambda: interactions.tool_result("c1", "t1", None), "output must be a text or an object"),
+        (lambda: interactions.tool_result("c1", "t1", {"a": object()}), "output must be JSON"),
+        (lambda: interactions.tool_result("c1", "t1", {"a": float("inf")}), "output must be JSON"),
         (lambda: interactions.sensitivity("c1"), "exactly one.*got 0"),
         (
             lambda: interactions.sensitivity(

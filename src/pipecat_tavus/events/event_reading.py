@@ -54,7 +54,7 @@ def flag(value: Any) -> bool:
     return isinstance(value, int) and value == 1
 
 
-def images(value: Any) -> list[Any]:
+def objects(value: Any) -> list[Any]:
     """The objects of a list, or none where it is no list."""
     items = cast("list[Any]", value) if isinstance(value, list) else []
     return [it for it in items if not isinstance(it, str | int | float | list | None)]
@@ -156,7 +156,7 @@ def _prepare_arguments(
     # JSON's keys are texts; a message that is handed over as it is may have others.
     is_object = isinstance(read, Mapping)
     flat["arguments"] = {str(key): value for key, value in mapping(read).items()}
-    flat["arguments_text"] = None if is_object else given
+    flat["arguments_text"] = None if is_object or given is None else str(given)
 
 
 _PREPARE: dict[str, Callable[[dict[Any, Any], Mapping[Any, Any], Mapping[Any, Any]], None]] = {

@@ -166,12 +166,15 @@ class ToolCallEvent(EventBase, frozen=True):
     """Tavus's LLM calls a tool of the persona's (``conversation.tool_call``).
 
     Parameters:
+        tool_call_id: The call, which a result names; None from a Tavus that takes no results
+            but as context.
         name: The tool.
         arguments: The arguments, read; empty where they are no JSON object.
-        arguments_text: The arguments as they came, where they are a text and no JSON object.
+        arguments_text: The arguments as they came, where they are no JSON object.
     """
 
     event_type: Literal["conversation.tool_call"] = "conversation.tool_call"
+    tool_call_id: _MaybeText = None
     name: _Text
     arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
     arguments_text: _MaybeText = None
@@ -193,19 +196,22 @@ class PerceptionToolCallEvent(EventBase, frozen=True):
     """Tavus's perception calls a tool (``conversation.perception_tool_call``).
 
     Parameters:
+        tool_call_id: The call, which a result names; None from a Tavus that takes no results
+            but as context.
         modality: ``vision`` or ``audio``.
         name: The tool.
         arguments: The arguments, read; empty where they are no JSON object.
-        arguments_text: The arguments as they came, where they are a text and no JSON object.
+        arguments_text: The arguments as they came, where they are no JSON object.
         frames: What was seen.
     """
 
     event_type: Literal["conversation.perception_tool_call"] = "conversation.perception_tool_call"
+    tool_call_id: _MaybeText = None
     modality: _MaybeText = None
     name: _Text
     arguments: dict[str, Any] = Field(default_factory=dict[str, Any])
     arguments_text: _MaybeText = None
-    frames: Annotated[list[PerceptionImage], BeforeValidator(read.images)] = Field(
+    frames: Annotated[list[PerceptionImage], BeforeValidator(read.objects)] = Field(
         default_factory=list[PerceptionImage]
     )
 

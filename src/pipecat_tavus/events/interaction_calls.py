@@ -7,7 +7,7 @@
 """The messages to Tavus as calls, for whoever can send them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipecat_tavus.events import interactions
@@ -75,6 +75,27 @@ class InteractionCalls(ABC):
             TavusRoomSendError: It was not sent.
         """
         await self.send_interaction(lambda id: interactions.overwrite_context(id, context))
+
+    async def send_tool_result(
+        self, tool_call_id: str, output: str | Mapping[str, Any], *, error: bool = False
+    ) -> None:
+        """Tell what came of a tool call.
+
+        Only for a call that came with a ``tool_call_id``: a Tavus that gives none does not
+        know this message, and takes results by :meth:`append_context`.
+
+        Args:
+            tool_call_id: The call, as Tavus named it.
+            output: A text, or a JSON object.
+            error: Whether the call failed; the output says why.
+
+        Raises:
+            TavusConfigError: The id is empty, or the output is neither.
+            TavusRoomSendError: It was not sent.
+        """
+        await self.send_interaction(
+            lambda id: interactions.tool_result(id, tool_call_id, output, error)
+        )
 
     async def set_sensitivity(
         self,

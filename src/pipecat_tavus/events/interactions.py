@@ -6,12 +6,16 @@
 
 """The messages to Tavus, checked before they are sent.
 
-Source: Tavus's interactions protocol, the messages to Tavus. Each function returns the app
-message, and raises :class:`~pipecat_tavus.TavusConfigError` for what Tavus would not take.
+Source: Tavus's interactions protocol, the messages to Tavus; for a tool's result its page
+"Tool Call Result" (docs.tavus.io/sections/event-schemas/conversation-tool-result). Each
+function returns the app message, and raises :class:`~pipecat_tavus.TavusConfigError` for what
+Tavus would not take.
 """
 
+import json
 from base64 import b64encode
-from typing import Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Any, Literal, cast, get_args
 
 from pipecat_tavus.errors import TavusConfigError
 
@@ -132,6 +136,40 @@ def overwrite_context(conversation_id: str, context: str) -> dict[str, Any]:
     """
     properties = {"context": _text("context", context)}
     return _message(conversation_id, "conversation.overwrite_llm_context", properties)
+
+
+def tool_result(
+    conversation_id: str, tool_call_id: str, output: str | Mapping[str, Any], error: bool = False
+) -> dict[str, Any]:
+    """What came of a tool call that has an id.
+
+    A Tavus that gives its calls no ``tool_call_id`` does not know this message.
+
+    Args:
+        conversation_id: The conversation.
+        tool_call_id: The call, as Tavus named it.
+        output: A text, or a JSON object.
+        error: Whether the call failed; the output says why.
+
+    Returns:
+        The message.
+
+    Raises:
+        TavusConfigError: The id is empty, or the output is neither.
+    """
+    if isinstance(output, Mapping):
+        try:
+            json.dumps(output := dict(output), allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as e:
+            raise TavusConfigError(f"output must be JSON: {e}") from e
+    elif not isinstance(cast("Any", output), str):
+        raise TavusConfigError(f"output must be a text or an object, got {output!r:.40}")
+    properties = {
+        "tool_call_id": _text("tool_call_id", tool_call_id),
+        "output": output,
+        "status": "error" if error else "success",
+    }
+    return _message(conversation_id, "conversation.tool_result", properties)
 
 
 def sensitivity(

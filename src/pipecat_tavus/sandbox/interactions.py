@@ -7,7 +7,8 @@
 """What a bot may say to Tavus in the room, read as strictly as Tavus may: pure.
 
 The messages are those of Tavus's interactions protocol (https://docs.tavus.io, "Interactions
-Protocol"). What is read is what the sandbox obeys; all else is refused with a reason.
+Protocol", "Tool Call Result"). What is read is what the sandbox obeys; all else is refused with
+a reason.
 """
 
 import base64
@@ -100,7 +101,22 @@ class Sensitivity:
     value: str
 
 
-Interaction = EchoAudio | EchoText | Respond | Interrupt | Context | Sensitivity
+@dataclass(frozen=True)
+class ToolResult:
+    """What came of a tool call.
+
+    Parameters:
+        tool_call_id: Which call; None where the result came as context.
+        output: The result, or why there is none.
+        status: Whether there is one.
+    """
+
+    tool_call_id: str | None
+    output: str | Mapping[str, Any]
+    status: Literal["success", "error"] = "success"
+
+
+Interaction = EchoAudio | EchoText | Respond | Interrupt | Context | Sensitivity | ToolResult
 
 
 def read(message: Any, conversation_id: str) -> Interaction | None:
@@ -149,6 +165,8 @@ def _interaction(event_type: str, properties: Mapping[str, Any]) -> Interaction:
             return Context("append", _text(properties, "context"))
         case "conversation.overwrite_llm_context":
             return Context("overwrite", _text(properties, "context"))
+        case "conversation.tool_result":
+            return _tool_result(properties)
         case "conversation.sensitivity":
             return _sensitivity(properties)
         case _:
@@ -194,6 +212,16 @@ def _text(properties: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{name} must be a string that says something, not {value!r}")
     return value
+
+
+def _tool_result(properties: Mapping[str, Any]) -> ToolResult:
+    output, status = properties.get("output"), properties.get("status", "success")
+    if not isinstance(output, str | Mapping):
+        raise ValueError(f"output must be a string or an object, not {output!r}")
+    if status not in ("success", "error"):
+        raise ValueError(f"status must be success or error, not {status!r}")
+    id = _text(properties, "tool_call_id")
+    return ToolResult(id, cast("str | Mapping[str, Any]", output), status)
 
 
 def _sensitivity(properties: Mapping[str, Any]) -> Sensitivity:

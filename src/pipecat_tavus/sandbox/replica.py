@@ -28,6 +28,7 @@ from pipecat_tavus.sandbox.picture import Picture
 from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.room_hub import Room
 from pipecat_tavus.sandbox.speech import SpeechEdge, SpeechMeter
+from pipecat_tavus.sandbox.tool_calls import ToolCalls
 from pipecat_tavus.sandbox.track_voice import TrackVoice
 from pipecat_tavus.sandbox.voice import Happening, Sound
 
@@ -37,7 +38,13 @@ _USER_SILENCE_SECS = 0.3
 
 
 class Replica:
-    """The replica of one conversation: a participant of its room."""
+    """The replica of one conversation: a participant of its room.
+
+    Parameters:
+        call_tool: Calls a tool of the bot's, as in
+            ``await sandbox.replica(id).call_tool("get_weather", {"city": "Paris"})``; see
+            :meth:`~pipecat_tavus.sandbox.tool_calls.ToolCalls.call`.
+    """
 
     def __init__(
         self,
@@ -74,6 +81,8 @@ class Replica:
         self._track = TrackVoice(settings.rendering_delay, settings.gap, _new_id)
         self._echo = EchoVoice(settings.rendering_delay)
         self._face = Face(*settings.face_size)
+        self._tools = ToolCalls(self.tell)
+        self.call_tool = self._tools.call
         self._heard: dict[str, SpeechMeter] = {}
         self._playable_at: float | None = None
         self._wake = asyncio.Event()
@@ -199,8 +208,11 @@ class Replica:
                     self._tells.utterance("user", text)
                     if self._persona.answers:
                         self._say_text(_new_id(), f"You said: {text}", now)
-                case _:
+                case other:
+                    spoken = self._tools.take(other)
                     self._keep(message)
+                    if spoken and self._persona.answers:
+                        self._say_text(_new_id(), spoken, now)
         except (RefusedMessage, RefusedChunk) as e:
             self._conversation.refusals.append(str(e))
             logger.warning(f"The replica does not do as it is told: {e}")
