@@ -94,7 +94,12 @@ class TavusFunctionCalls(LLMService):
     """
 
     def __init__(
-        self, transport: InteractionCalls, *, context: LLMContext | None = None, **kwargs: Any
+        self,
+        transport: InteractionCalls,
+        *,
+        context: LLMContext | None = None,
+        answers_unknown: bool = True,
+        **kwargs: Any,
     ):
         """Initialize the processor.
 
@@ -102,6 +107,8 @@ class TavusFunctionCalls(LLMService):
             transport: The transport whose conversation the calls are of.
             context: What handlers get as ``params.context``; its tools that have handlers
                 are registered. An empty one if None.
+            answers_unknown: Whether a call of a function that is not registered is answered with
+                an error. False where somebody else in the room answers it.
             **kwargs: Passed to ``LLMService``, such as ``function_call_timeout_secs`` and
                 ``run_in_parallel``.
         """
@@ -110,6 +117,7 @@ class TavusFunctionCalls(LLMService):
         super().__init__(settings=LLMSettings(**none), **kwargs)
         self._transport = transport
         self._context = context or LLMContext()
+        self._answers_unknown = answers_unknown
         self._seen: dict[str, None] = {}
         self._open: dict[str, _Call] = {}
         self._sending: set[asyncio.Task[None]] = set()
@@ -168,7 +176,8 @@ class TavusFunctionCalls(LLMService):
             logger.debug("{}: the call {} came before", self, call.tool_call_id)
             return
         self._sync_registered_tool_handlers(self._context.tools)
-        if call.tool_call_id is None and not self.has_function(call.name):
+        ours = self._answers_unknown and call.tool_call_id is not None
+        if not ours and not self.has_function(call.name):
             logger.warning("{}: Tavus called `{}`, which is not registered", self, call.name)
         elif (event.arguments_text or "").strip():
             logger.warning("{}: Tavus called `{}` with no JSON object", self, call.name)

@@ -153,7 +153,7 @@ async def test_what_is_handed_over_and_never_joined_is_ended_by_a_close(sandbox,
     assert status(sandbox, conversation) == "ended" and len(ends(sandbox)) == 1
 
 
-@pytest.mark.parametrize("death", ["exit", "SIGKILL"])
+@pytest.mark.parametrize("death", ["exit", "exit before it joins", "SIGKILL"])
 async def test_what_is_handed_over_is_ended_though_the_process_dies(
     sandbox, theirs, ledger_path, death
 ):
@@ -162,7 +162,7 @@ async def test_what_is_handed_over_is_ended_though_the_process_dies(
         "import asyncio, os",
         "from pipecat_tavus import TavusTransport",
         f"transport = TavusTransport('Ada', conversation_url={conversation.url!r}, own=True)",
-        "asyncio.run(transport.create_conversation())",
+        *(["asyncio.run(transport.create_conversation())"] if "before" not in death else []),
         *(["os.kill(os.getpid(), 9)"] if death == "SIGKILL" else []),
     ]
     await asyncio.to_thread(

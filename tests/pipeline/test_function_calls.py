@@ -155,6 +155,13 @@ async def test_an_unknown_function_is_an_error(stage):
     )
 
 
+async def test_an_unknown_function_is_left_to_somebody_else_in_the_room(sandbox):
+    async with stage_of(sandbox, answers_unknown=False) as stage:
+        with pytest.raises(TimeoutError):
+            await stage.call("fly", {}, timeout=0.3)
+        assert await stage.results() == 0
+
+
 @pytest.mark.parametrize("arguments", ["Paris", "[1]", "{", "null"])
 async def test_arguments_that_are_no_object_are_an_error_and_reach_no_handler(stage, arguments):
     stage.calls.register_function("get_weather", reporting("It rains."))
