@@ -3,9 +3,11 @@
 import ast
 import asyncio
 import gc
+import weakref
 from pathlib import Path
 
 import pytest
+from bots import until
 
 import pipecat_tavus
 from pipecat_tavus.background import in_background
@@ -54,3 +56,19 @@ def test_the_library_starts_all_its_own_tasks_this_way():
                 starts.append((path.name, ast.unparse(node.value)))
     of_pipecat = ("self", "self._processor")
     assert {it for it in starts if it[1] not in of_pipecat} == {("background.py", "asyncio")}
+
+
+async def test_a_task_that_nobody_holds_is_not_lost():
+    waited_for, ended = [], []
+
+    async def wait() -> None:
+        future = asyncio.get_running_loop().create_future()
+        waited_for.append(weakref.ref(future))
+        await future
+        ended.append(True)
+
+    in_background(wait(), "held by nobody")
+    await asyncio.sleep(0)
+    gc.collect()
+    waited_for[0]().set_result(None)
+    await until(lambda: ended)
