@@ -22,6 +22,7 @@ from pipecat_tavus.sandbox.bot_seat import BotSeat
 from pipecat_tavus.sandbox.conversation import SandboxConversation
 from pipecat_tavus.sandbox.faults import Faults
 from pipecat_tavus.sandbox.person import SandboxPerson
+from pipecat_tavus.sandbox.picture import Scene
 from pipecat_tavus.sandbox.replica import Replica
 from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.rest import PREFIX, RequestRecord, Rest
@@ -173,6 +174,7 @@ class TavusSandbox:
             conversation.id,
             capacity=capacity - has_replica if capacity else None,
             on_change=self._room_changed,
+            spawn=self._spawn,
         )
         self._rooms[conversation.id] = room
         if has_replica:
@@ -279,12 +281,15 @@ class TavusSandbox:
         """
         return list(self._store.get(conversation_id).interactions)
 
-    async def join_person(self, conversation_id: str, name: str = "User") -> SandboxPerson:
+    async def join_person(
+        self, conversation_id: str, name: str = "User", *, camera: Scene | None = None
+    ) -> SandboxPerson:
         """Let a scripted human join a conversation.
 
         Args:
             conversation_id: Which.
             name: The human's name in the room.
+            camera: What its camera shows from the first; off by default.
 
         Returns:
             The person.
@@ -292,7 +297,7 @@ class TavusSandbox:
         Raises:
             TavusRoomJoinError: The room has closed or is full.
         """
-        person = SandboxPerson(self.room(conversation_id), name)
+        person = SandboxPerson(self.room(conversation_id), name, camera)
         self._spawn(person.run())
         return person
 
