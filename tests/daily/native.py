@@ -34,7 +34,7 @@ from pipecat.transports.daily import transport as pipecat_daily
 Completion = Callable[..., None]
 
 # As the real module calls them.
-COLOR_FORMATS = ("RGBA", "RGB", "BGRA", "BGR", "ABGR", "I420")
+COLOR_FORMATS = ("RGBA", "RGB", "BGRA", "ABGR", "ARGB", "I420")
 
 # How long after its audio has been played a write completes.
 _COMPLETION_LAG = 0.001

@@ -30,13 +30,14 @@ _RELEASE_TIMEOUT = 1.0
 class DailyClient(DailyTransportClient):
     """Pipecat's Daily client, which also tells why a call has ended."""
 
+    end_reason = ""
+    """Why the call ended without ``leave()``; set on Daily's own thread, before the event."""
+
     def __init__(self, *args: Any):
         """Initialize the client, as Pipecat's is."""
         super().__init__(*args)
+        self._viewers: dict[tuple[str, str], VideoCallback] = {}
         self._unseen: set[tuple[str, str]] = set()
-
-    end_reason = ""
-    """Why the call ended without ``leave()``; set on Daily's own thread, before the event."""
 
     def on_error(self, message: str) -> None:
         """Keep the error that ends a call, such as an ejection; "left" comes right behind it.
@@ -90,8 +91,7 @@ class DailyClient(DailyTransportClient):
 
     async def _show(self, participant_id: str, video_frame: Any, video_source: str) -> None:
         self._unseen.discard((participant_id, video_source))
-        callback: VideoCallback = self._video_renderers[participant_id][video_source]
-        await callback(participant_id, video_frame, video_source)
+        await self._viewers[participant_id, video_source](participant_id, video_frame, video_source)
 
     async def capture_participant_video(
         self,
@@ -110,7 +110,7 @@ class DailyClient(DailyTransportClient):
         error: Any = await self.update_subscriptions(participant_settings=settings)
         try:
             if not error:
-                self._video_renderers.setdefault(participant_id, {})[video_source] = callback
+                self._viewers[participant_id, video_source] = callback
                 self._client.set_video_renderer(
                     participant_id,
                     self._video_frame_received,
