@@ -88,13 +88,12 @@ class VideoIn:
         """Sample the sources of a client that ``video_in_sources`` lists, from their first frame.
 
         Args:
-            participant: The client. What is captured of it already stays as it is.
+            participant: The client.
         """
         if self._params.video_in_enabled:
             for source, how in self._params.video_in_sources.items():
-                if (participant["id"], source) not in self._sources:
-                    rate = _rate(how.framerate, how.on_request_only)
-                    self._sample(participant["id"], source, rate, "RGB")
+                rate = _rate(how.framerate, how.on_request_only)
+                self._sample(participant["id"], source, rate, "RGB")
 
     async def start(
         self, participant: Mapping[str, Any], failed: Callable[[TavusError], Awaitable[None]]
