@@ -168,16 +168,14 @@ class TavusSandbox:
         conversation = self._store.create(
             body, now=time.monotonic(), room_base=f"{self._base_url}/rooms"
         )
-        has_replica = not conversation.test_mode
-        capacity = conversation.max_participants
         room = Room(
             conversation.id,
-            capacity=capacity - has_replica if capacity else None,
+            capacity=conversation.max_guests,
             on_change=self._room_changed,
             spawn=self._spawn,
         )
         self._rooms[conversation.id] = room
-        if has_replica:
+        if not conversation.test_mode:
             replica = Replica(
                 conversation,
                 room,
@@ -296,6 +294,7 @@ class TavusSandbox:
 
         Raises:
             TavusRoomJoinError: The room has closed or is full.
+            ValueError: The camera cannot show that.
         """
         person = SandboxPerson(self.room(conversation_id), name, camera)
         self._spawn(person.run())
