@@ -87,6 +87,23 @@ async def join(sandbox: TavusSandbox) -> SandboxPerson:
         await asyncio.sleep(0.05)
 
 
+async def until(condition: Callable[[], bool], timeout: float) -> None:
+    """Wait until something is so.
+
+    Args:
+        condition: What.
+        timeout: Limit in seconds.
+
+    Raises:
+        TimeoutError: It was not so for that long.
+    """
+    async with asyncio.timeout(timeout):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.05)
+
+
 async def watch(bot: Awaitable[None], person: Awaitable[None]) -> list[str]:
     """Wait for both to come to their end, whoever ends the call.
 

@@ -12,22 +12,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from loguru import logger
 from pipecat.metrics.metrics import MetricsData
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.shared import acquires, releases
 from yarl import URL
 
 from pipecat_tavus.background import in_background
-from pipecat_tavus.conversation.ledger import Ledger
 from pipecat_tavus.conversation.life import ConversationLife
-from pipecat_tavus.errors import TavusApiError, TavusError
+from pipecat_tavus.conversation.origin import origin
+from pipecat_tavus.errors import TavusConfigError, TavusError
 from pipecat_tavus.events.speech_listener import SpeechListener
 from pipecat_tavus.metrics import ConversationCreateMetricsData, RoomJoinMetricsData
 from pipecat_tavus.params import TavusCallbacks, TavusParams
 from pipecat_tavus.rest.api import TavusApi
-from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, complete_options
+from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, attached_options, complete_options
 from pipecat_tavus.rest.models import Conversation, ConversationOptions
+from pipecat_tavus.rest.naming import PersonaName
 from pipecat_tavus.room.room_access import RoomAccess
 from pipecat_tavus.room.room_events import RoomEvents
 from pipecat_tavus.room.seam import RoomConfig, RoomFactory, open_room
@@ -63,6 +63,8 @@ class TavusTransportClient(RoomAccess):
         session: aiohttp.ClientSession | None = None,
         room_factory: RoomFactory = open_room,
         hears_replica: bool = False,
+        conversation: Conversation | None = None,
+        own: bool = False,
     ):
         """Initialize the client; nothing is opened.
 
@@ -78,28 +80,35 @@ class TavusTransportClient(RoomAccess):
             room_factory: Makes the room from its configuration.
             hears_replica: Whether the replica's microphone may be received. It is unsubscribed
                 otherwise: where people are in the room, they hear it there.
+            conversation: One that somebody else created, to join instead of a new one. The
+                API key may be empty then, unless it is ``own``.
+            own: Whether that one is ended by this client.
 
         Raises:
             TavusConfigError: A value was refused.
         """
         self._bot_name = bot_name
         self._params = params or TavusParams()
-        self._options = complete_options(
-            conversation_options,
-            replica_id=replica_id,
-            persona_id=persona_id,
-            limits={
-                "max_call_duration": self._params.max_call_duration,
-                "participant_left_timeout": self._params.participant_left_timeout,
-                "participant_absent_timeout": self._params.participant_absent_timeout,
-            },
-        )
+        if conversation:
+            self._options = attached_options(conversation, conversation_options, persona_id)
+        else:
+            self._options = complete_options(
+                conversation_options,
+                replica_id=replica_id,
+                persona_id=persona_id,
+                limits={
+                    "max_call_duration": self._params.max_call_duration,
+                    "participant_left_timeout": self._params.participant_left_timeout,
+                    "participant_absent_timeout": self._params.participant_absent_timeout,
+                },
+            )
         self.audio_delivery: AudioDelivery = delivery_for(self._params, self._options.persona)
         """How the bot's speech goes to the replica."""
-        self._api = TavusApi(api_key, session, timeout=self._params.request_timeout)
+        api = None
+        if api_key.strip() or own or not conversation:
+            api = TavusApi(api_key, session, timeout=self._params.request_timeout)
         self._join_secs: float | None = None
         self._room_factory = room_factory
-        self._naming: asyncio.Task[str] | None = None
         self._worker: PipelineWorker | None = None
         self._guarding: asyncio.Task[None] | None = None
         self._events = RoomEvents(
@@ -108,26 +117,21 @@ class TavusTransportClient(RoomAccess):
             over=lambda: self._life.begin_end(),
             ends_with_replica=self._params.replica_left == "end",
             # The development room is another conversation's, each time.
-            conversation_id=lambda: None if self._api.development else self.conversation_id,
+            conversation_id=lambda: None if api and api.development else self.conversation_id,
         )
+        self._naming = None
+        if api and self._options.persona:
+            self._naming = PersonaName(api, self._options.persona, self._events.persona_is)
+        begin, reap = origin(api, self._options, conversation, own=own)
         self._life = ConversationLife(
-            self._api,
-            self._options,
-            Ledger(
-                Ledger.default_path(),
-                base_url=self._api.base_url,
-                fingerprint=self._api.fingerprint,
-            ),
+            begin,
+            reap=reap,
+            release=api.close if api else None,
             wait_for_slot=self._params.wait_for_slot,
             created=lambda it: self._events.tell(callbacks.on_conversation_created, it),
             left=self._left,
             failed=self._events.failed,
         )
-
-    @property
-    def replica_present(self) -> bool:
-        """Whether the replica is in the room."""
-        return self._events.replica_present
 
     @property
     def replica_ready(self) -> bool:
@@ -218,8 +222,8 @@ class TavusTransportClient(RoomAccess):
             TavusRoomJoinError: The room could not be joined. The conversation is being ended.
         """
         try:
-            if self._options.persona:
-                self._start_naming()
+            if self._naming:
+                self._naming.ask()
             begun = time.monotonic()
             await self._open_room().join()
             self._join_secs = time.monotonic() - begun
@@ -273,15 +277,15 @@ class TavusTransportClient(RoomAccess):
             processor: The name of the processor that reports it.
 
         Returns:
-            How long it took to create the conversation, and to join its room.
+            How long it took to create the conversation, if it was, and to join its room.
         """
         if self._join_secs is None:
             return []
         join_secs, self._join_secs = self._join_secs, None
-        return [
-            ConversationCreateMetricsData(processor=processor, value=self._life.create_secs),
-            RoomJoinMetricsData(processor=processor, value=join_secs),
-        ]
+        data: list[MetricsData] = [RoomJoinMetricsData(processor=processor, value=join_secs)]
+        if (create_secs := self._life.create_secs) is not None:
+            data.insert(0, ConversationCreateMetricsData(processor=processor, value=create_secs))
+        return data
 
     async def report(self, error: TavusError) -> None:
         """Tell ``on_error`` of a failure that is raised to nobody.
@@ -299,7 +303,7 @@ class TavusTransportClient(RoomAccess):
 
     async def _left(self) -> None:
         if self._naming:
-            self._naming.cancel()
+            self._naming.give_up()
         await self._events.everybody_left("the bot left")
 
     async def _guard(self) -> None:
@@ -328,27 +332,15 @@ class TavusTransportClient(RoomAccess):
 
         Raises:
             TavusApiError: It could not be looked up.
+            TavusConfigError: There is no persona, or no API key, to look it up with.
         """
-        return await asyncio.shield(self._start_naming())
+        if self._naming is None:
+            raise TavusConfigError("The persona is unknown, or the API key is")
+        return await self._naming.get()
 
     async def _unsubscribe_microphone(self, participant_id: str) -> None:
         settings = {participant_id: {"media": {"microphone": "unsubscribed"}}}
         await self.update_subscriptions(participant_settings=settings)
-
-    def _start_naming(self) -> asyncio.Task[str]:
-        if self._naming is None:
-            # A look-up that fails costs nothing but the warning below.
-            self._naming = in_background(self._name(), "tavus::persona_name")
-        return self._naming
-
-    async def _name(self) -> str:
-        try:
-            name = await self._api.get_persona_name(self._options.persona or "")
-        except TavusApiError as e:
-            logger.warning("The persona's name is unknown, only the replica's id counts: {}", e)
-            raise
-        await self._events.persona_is(name)
-        return name
 
 
 def _without_token(conversation: Conversation) -> tuple[str, str | None]:

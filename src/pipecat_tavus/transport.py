@@ -14,14 +14,14 @@ import aiohttp
 
 from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.daily_transport import DailyTransport
-from pipecat_tavus.errors import TavusRoomError
+from pipecat_tavus.errors import TavusConfigError, TavusRoomError
 from pipecat_tavus.handlers import ConversationHandlers
 from pipecat_tavus.input import TavusInputTransport
 from pipecat_tavus.output import TavusOutputTransport
 from pipecat_tavus.params import TavusParams
 from pipecat_tavus.processor import TavusProcessor
-from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, complete_options
-from pipecat_tavus.rest.models import ConversationOptions
+from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, complete_options, existing_conversation
+from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.seam import RoomFactory, open_room
 from pipecat_tavus.video_in import VideoIn, check_vision
 
@@ -85,6 +85,10 @@ class TavusTransport(ConversationHandlers, DailyTransport):
         face_id: str | None = None,
         pal_id: str | None = None,
         conversation_options: ConversationOptions | None = None,
+        conversation: Conversation | Mapping[str, Any] | None = None,
+        conversation_url: str | None = None,
+        meeting_token: str | None = None,
+        own: bool = False,
         room_factory: RoomFactory = open_room,
     ):
         """Initialize the transport; nothing is opened.
@@ -102,6 +106,13 @@ class TavusTransport(ConversationHandlers, DailyTransport):
             pal_id: The persona by its newer name, else ``TAVUS_PAL_ID``.
             conversation_options: All else that the conversation is created with, such as
                 ``require_auth``. Its ``properties`` go before the limits in ``params``.
+            conversation: One that somebody else created, to join instead of a new one: a
+                :class:`~pipecat_tavus.Conversation`, or Tavus's JSON. It is left, and not ended,
+                at the end. The API key may be missing.
+            conversation_url: The URL of its room, instead.
+            meeting_token: Its meeting token, where its room is private.
+            own: Whether this transport ends it all the same, as if it had created it; from
+                now on, even if it never joins.
             room_factory: Makes the room from its configuration; by default Daily's, or the
                 sandbox's for a conversation of the sandbox.
 
@@ -111,13 +122,18 @@ class TavusTransport(ConversationHandlers, DailyTransport):
         super().__init__(input_name=input_name, output_name=output_name)
         self._params = params or TavusParams()
         check_vision(self._params)
+        existing = existing_conversation(conversation, url=conversation_url, token=meeting_token)
+        if own and not existing:
+            raise TavusConfigError("own=True needs conversation, or conversation_url")
         self._client = TavusTransportClient(
             bot_name=bot_name,
             callbacks=self._callbacks(),
             api_key=api_key or os.getenv("TAVUS_API_KEY", ""),
             replica_id=None,
-            persona_id=None,
-            conversation_options=complete_options(
+            persona_id=pal_id or persona_id if existing else None,
+            conversation_options=conversation_options
+            if existing
+            else complete_options(
                 conversation_options,
                 replica_id=replica_id,
                 face_id=face_id,
@@ -125,6 +141,8 @@ class TavusTransport(ConversationHandlers, DailyTransport):
                 pal_id=pal_id,
                 environment=os.environ,
             ),
+            conversation=existing,
+            own=own,
             params=self._params,
             session=session,
             room_factory=room_factory,

@@ -150,7 +150,7 @@ async def test_the_client_alone_can_be_built_upon(sandbox):
     assert joined.is_set()
     assert (client.in_sample_rate, client.out_sample_rate) == (16000, 24000)
     async with asyncio.timeout(20):
-        while not client.replica_present:
+        while not client.replica_ready:
             await asyncio.sleep(0.01)
     assert await client.get_persona_name() == await client.get_persona_name()
     assert len([r for r in sandbox.requests if "/personas/" in r.path]) == 1
@@ -158,7 +158,7 @@ async def test_the_client_alone_can_be_built_upon(sandbox):
     assert sandbox.conversations[client.conversation_id].status == "active"
     await client.stop()
     assert sandbox.conversations[client.conversation_id].status == "ended"
-    assert not client.replica_present
+    assert not client.replica_ready
     await client.cleanup()
     await client.cleanup()
     assert len([r for r in sandbox.requests if r.path.endswith("/end")]) == 1

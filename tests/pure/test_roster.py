@@ -189,7 +189,7 @@ def playing(state, who=REPLICA):
 @pytest.mark.parametrize(
     ("replica", "ready"),
     [
-        *((playing("playable"), True), (playing("sendable"), True)),
+        *((playing("playable"), True), (playing("sendable"), True), (playing("receivable"), True)),
         *((playing("off"), False), (playing("loading"), False), (playing("blocked"), False)),
         *((REPLICA, True), ({**REPLICA, "media": {}}, True), ({**REPLICA, "media": 7}, True)),
         ({**REPLICA, "media": {"microphone": {"state": 7}}}, True),

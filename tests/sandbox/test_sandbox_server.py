@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 from sandbox.bot_kit import Api, joined, noise, sandbox_and_api, until
 
+from pipecat_tavus import TavusRoomJoinError
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
 from pipecat_tavus.sandbox.store import RefusedCall
 
@@ -284,3 +285,13 @@ def scheduled(loop):
         for handle in getattr(loop, "_scheduled", [])
         if "pipecat_tavus" in repr(handle) or "aiohttp" in repr(handle)
     ]
+
+
+async def test_a_private_rooms_url_lets_somebody_in_with_its_token_only():
+    async with TavusSandbox() as sandbox:
+        conversation = sandbox.create({"replica_id": "r1", "require_auth": True})
+        for url in (conversation.url, f"{conversation.url}?t=wrong"):
+            with pytest.raises(TavusRoomJoinError, match="token"):
+                await sandbox.join_person(url)
+        person = await sandbox.join_person(f"{conversation.url}?t={conversation.token}")
+        assert sandbox.room(conversation.id).kind(person.id) == "person"

@@ -133,6 +133,18 @@ class Ledger:
         """
         self._write("UPDATE owed SET conversation_id = ? WHERE name = ?", (conversation_id, name))
 
+    def adopted(self, name: str, conversation_id: str) -> None:
+        """Write down the id of a conversation whose end was handed over, whoever owed it before.
+
+        Args:
+            name: The name of the new entry.
+            conversation_id: Its id.
+        """
+        self.opened(name, conversation_id)
+        self._write(
+            "DELETE FROM owed WHERE conversation_id = ? AND name != ?", (conversation_id, name)
+        )
+
     def strike(self, name: str) -> None:
         """Strike an entry: its conversation was ended, or never was.
 

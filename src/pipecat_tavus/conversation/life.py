@@ -14,12 +14,11 @@ from typing import Any
 from loguru import logger
 
 from pipecat_tavus.background import in_background
-from pipecat_tavus.conversation.ledger import Ledger
+from pipecat_tavus.conversation.attaching import Adoption, Visit
 from pipecat_tavus.conversation.opening import Opening
-from pipecat_tavus.conversation.orphans import end_orphans
+from pipecat_tavus.conversation.origin import Beginning, Reaping
 from pipecat_tavus.errors import TavusApiError, TavusConcurrencyLimitError, TavusError
-from pipecat_tavus.rest.api import TavusApi
-from pipecat_tavus.rest.models import Conversation, ConversationOptions
+from pipecat_tavus.rest.models import Conversation
 from pipecat_tavus.room.seam import RoomClient
 
 _REAP_TIMEOUT = 2.0
@@ -36,10 +35,10 @@ class ConversationLife:
 
     def __init__(
         self,
-        api: TavusApi,
-        options: ConversationOptions,
-        ledger: Ledger,
+        begin: Beginning,
         *,
+        reap: Reaping | None,
+        release: Callable[[], Awaitable[None]] | None,
         wait_for_slot: float,
         created: Callable[[Conversation], Awaitable[None]],
         left: Callable[[], Awaitable[None]],
@@ -48,30 +47,31 @@ class ConversationLife:
         """Initialize the life; nothing is opened.
 
         Args:
-            api: The REST client, which is closed with the conversation.
-            options: What to create it with.
-            ledger: The account's ledger.
+            begin: How it begins.
+            reap: Ends the account's orphans, or None.
+            release: Closes what the conversation needed, when it is over.
             wait_for_slot: For how many seconds to wait where the account has as many
                 conversations as it may.
             created: Told when it is created.
             left: Told when the bot has left the room.
             failed: Told of an end that failed for good.
         """
-        self._api = api
-        self._options = options
-        self._ledger = ledger
+        self._begin = begin
+        self._reap = reap
+        self._release_rest = release
         self._wait_for_slot = wait_for_slot
         self._created = created
         self._left = left
         self._failed = failed
-        self._openings: list[Opening] = []
+        attached = None if callable(begin) else begin
+        self._openings: list[Opening | Adoption | Visit] = [attached] if attached else []
         self._creating: asyncio.Task[Conversation] | None = None
         self._reaping: asyncio.Task[int] | None = None
         self._ends = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
         self._told = False
-        self.create_secs = 0.0
-        self.conversation: Conversation | None = None
+        self.create_secs: float | None = None
+        self.conversation: Conversation | None = attached.conversation if attached else None
         self.room: RoomClient | None = None
 
     @property
@@ -101,7 +101,7 @@ class ConversationLife:
         except asyncio.CancelledError:
             self.start_closing()
             raise
-        if not self._told:
+        if not self._told and callable(self._begin):
             self._told = True
             await self._created(conversation)
         return conversation
@@ -155,14 +155,18 @@ class ConversationLife:
             await self.close()
 
     async def _create(self) -> Conversation:
-        if not self._api.development and self._reaping is None:
-            self._reaping = in_background(self._reap(), "tavus::reap")
+        if not callable(self._begin):
+            # Written down before orphans are looked for: what is adopted is none any more.
+            conversation = await self._begin.open()
+            self._start_reaping()
+            return conversation
+        self._start_reaping()
         begun = time.monotonic()
         until = begun + self._wait_for_slot
         while True:
             # Those before, which failed, may owe an end all the same.
             self._openings = [it for it in self._openings if it.owes]
-            opening = Opening(self._api, self._ledger, self._options)
+            opening = self._begin()
             self._openings.append(opening)
             try:
                 self.conversation = await opening.open(self._ends.is_set)
@@ -176,6 +180,10 @@ class ConversationLife:
                 logger.info("Tavus conversation {} created", self.conversation.id)
                 return self.conversation
 
+    def _start_reaping(self) -> None:
+        if self._reap and self._reaping is None:
+            self._reaping = in_background(self._reap(), "tavus::reap")
+
     async def _slot_may_be_free(self, left: float) -> bool:
         """Wait for a slot, of an orphan first; whether to try again."""
         if self._reaping and not self._reaping.done():
@@ -186,9 +194,6 @@ class ConversationLife:
             return False
         return not await self.wait_for_end(min(left, _SLOT_INTERVAL))
 
-    async def _reap(self) -> int:
-        return await end_orphans(self._api, self._ledger)
-
     async def _close(self) -> None:
         steps = (
             self._settle,
@@ -197,7 +202,7 @@ class ConversationLife:
             self._end,
             self._release,
             self._stop_reaping,
-            self._api.close,
+            *([self._release_rest] if self._release_rest else []),
         )
         errors: list[Exception] = []
         for step in steps:
@@ -237,7 +242,7 @@ class ConversationLife:
     async def _end(self) -> None:
         await asyncio.gather(*(self._end_one(opening) for opening in self._openings))
 
-    async def _end_one(self, opening: Opening) -> None:
+    async def _end_one(self, opening: Opening | Adoption | Visit) -> None:
         try:
             if await opening.end():
                 logger.info("Tavus conversation {} ended", opening.name)

@@ -11,12 +11,12 @@ the answer is lost, the conversation is looked for by that name: it is never ope
 """
 
 import asyncio
-import uuid
 from collections.abc import Callable
 
 from loguru import logger
 
 from pipecat_tavus.conversation import farewell, orphans
+from pipecat_tavus.conversation.debt import Debt
 from pipecat_tavus.conversation.ledger import Ledger
 from pipecat_tavus.errors import TavusApiError, TavusTimeoutError
 from pipecat_tavus.rest.api import TavusApi
@@ -29,7 +29,7 @@ _PATIENTLY: tuple[float, ...] = (0.0, 0.3, 0.7, 1.5)
 _SEEK_TIMEOUT = 4.0
 
 
-class Opening:
+class Opening(Debt):
     """One attempt, and what it owes."""
 
     def __init__(self, api: TavusApi, ledger: Ledger, options: ConversationOptions):
@@ -40,13 +40,8 @@ class Opening:
             ledger: The account's ledger.
             options: What to open the conversation with.
         """
-        self._api = api
-        self._ledger = ledger
+        super().__init__(api, ledger, options.conversation_name)
         self._options = options
-        own = options.conversation_name or "pipecat-tavus"
-        self.name = f"{own} {uuid.uuid4().hex[:12]}"
-        self.conversation: Conversation | None = None
-        self.owes = False
         self._intending: asyncio.Future[None] | None = None
         self._sent = False
         self._patience = _PATIENTLY
@@ -68,10 +63,7 @@ class Opening:
         if self._api.development:
             self.conversation = await self._api.create_conversation(**self._options.body())
             return self.conversation
-        orphans.living.add(self.name)
-        self._intending = _in_thread(self._ledger.intend, self.name)
-        self.owes = True
-        farewell.watch(self)
+        self._intending = self._intend()
         await asyncio.shield(self._intending)
         self._sent = True
         body = {**self._options.body(), "conversation_name": self.name}
@@ -122,38 +114,13 @@ class Opening:
             try:
                 await self._end_twins()
             finally:
-                await self._api.end_conversation(self.conversation.id)
-                self.conversation.status = "ended"
+                await self._pay(self.conversation)
             await self._settled()
             return True
         finally:
-            if self.owes:
-                orphans.living.discard(self.name)
+            self._let_others()
             if self.conversation is None:
                 farewell.forget(self)
-
-    def last_call(self) -> tuple[str, dict[str, str]] | None:
-        """The end without an event loop: see :mod:`~pipecat_tavus.conversation.farewell`."""
-        if not self.owes or self.conversation is None:
-            return None
-        return self._api.end_request(self.conversation.id)
-
-    def last_call_made(self) -> None:
-        """The last call ended it."""
-        self.owes = False
-        self._ledger.strike(self.name)
-
-    async def _settled(self) -> None:
-        self.owes = False
-        farewell.forget(self)
-        await asyncio.shield(_in_thread(self._strike))
-
-    def _strike(self) -> None:
-        try:
-            self._ledger.strike(self.name)
-        finally:
-            # Not before: as long as it is written down, somebody else would end it as well.
-            orphans.living.discard(self.name)
 
     async def _end_twins(self) -> None:
         """End those that were opened besides, by somebody who sent our request again."""
@@ -193,8 +160,3 @@ class Opening:
         # What a list shows of a private room lacks the token.
         private = self._options.require_auth and not conversation.token
         return bool(conversation.url) and not private
-
-
-def _in_thread(write: Callable[..., None], *args: str) -> asyncio.Future[None]:
-    """Write, which `to_thread` would not do where whoever waits for it is cancelled at once."""
-    return asyncio.get_running_loop().run_in_executor(None, write, *args)

@@ -7,9 +7,13 @@
 """What a conversation is created with, from all the places that may say so. Pure."""
 
 from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from yarl import URL
 
 from pipecat_tavus.errors import TavusConfigError
-from pipecat_tavus.rest.models import ConversationOptions
+from pipecat_tavus.rest.models import Conversation, ConversationOptions, describe
 
 DEFAULT_PERSONA = "pipecat-stream"
 """The ready-made persona that speaks the audio track ``stream``."""
@@ -68,3 +72,67 @@ def complete_options(
     properties = {name: value for name, value in (limits or {}).items() if value is not None}
     given["properties"] = properties | given.get("properties", {})
     return ConversationOptions.check(**given)
+
+
+def existing_conversation(
+    conversation: Conversation | Mapping[str, Any] | None = None,
+    *,
+    url: str | None = None,
+    token: str | None = None,
+) -> Conversation | None:
+    """The conversation that somebody else created, from what is known of it.
+
+    Args:
+        conversation: It, as a model or as Tavus's JSON.
+        url: The URL of its room instead, whose last part is its id (Tavus's documentation:
+            ``https://tavus.daily.co/<id>``).
+        token: The meeting token of a private room, where neither of them has it.
+
+    Returns:
+        The conversation, or None where none is given.
+
+    Raises:
+        TavusConfigError: Both are given, or what is given is no conversation.
+    """
+    if conversation is not None and url:
+        raise TavusConfigError("conversation and conversation_url name the same: give one")
+    if url:
+        conversation = {"conversation_id": URL(url).name, "conversation_url": url}
+    if conversation is None:
+        if token:
+            raise TavusConfigError("meeting_token needs conversation_url, or conversation")
+        return None
+    given = conversation.model_dump() if isinstance(conversation, Conversation) else conversation
+    try:
+        existing = Conversation.model_validate(
+            {**given, "meeting_token": token} if token else given
+        )
+    except ValidationError as e:
+        raise TavusConfigError(f"conversation: {describe(e)}") from None
+    if not existing.url.startswith(("http://", "https://")) or not URL(existing.url).host:
+        raise TavusConfigError("The conversation has no http or https URL of a room")
+    return existing
+
+
+def attached_options(
+    conversation: Conversation, options: ConversationOptions | None, persona_id: str | None
+) -> ConversationOptions:
+    """What is known of the options that an existing conversation was created with.
+
+    Args:
+        conversation: The conversation.
+        options: Options to create one with, which there must not be.
+        persona_id: Its persona, where the conversation does not name it.
+
+    Returns:
+        Its persona, from which its audio delivery follows.
+
+    Raises:
+        TavusConfigError: There are options.
+    """
+    if options and options.body():
+        raise TavusConfigError(
+            "conversation_options are for creating a conversation; this one exists: "
+            + ", ".join(options.body())
+        )
+    return ConversationOptions(persona_id=conversation.persona_id or persona_id)

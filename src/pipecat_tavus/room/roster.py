@@ -20,7 +20,7 @@ REPLICA_USER_ID = "tavus-replica"
 _REMEMBERED = 4096
 """How many clients that left are remembered."""
 
-_READY = ("playable", "sendable", "")
+_READY = ("playable", "receivable", "sendable", "")
 """States of a microphone that is heard; none is told where Daily tells of no media."""
 
 _OWN_VIDEO = ("camera", "screenVideo")
@@ -102,8 +102,9 @@ class Roster:
     def replica_ready(self) -> bool:
         """Whether the replica is in the room and its microphone's track plays or could.
 
-        Daily calls a track that nobody here receives ``sendable``. Without word of its
-        media, a replica counts as ready.
+        Daily calls a track that is not received here ``receivable`` (its Python module,
+        0.36) or ``sendable`` (its JavaScript reference). Without word of its media, a replica
+        counts as ready.
         """
         return any(
             _microphone(self._present[participant_id]) in _READY

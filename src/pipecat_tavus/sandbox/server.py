@@ -15,6 +15,7 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import web
 from loguru import logger
+from yarl import URL
 
 from pipecat_tavus.sandbox import webhooks, wire
 from pipecat_tavus.sandbox.address import reachable
@@ -280,12 +281,12 @@ class TavusSandbox:
         return list(self._store.get(conversation_id).interactions)
 
     async def join_person(
-        self, conversation_id: str, name: str = "User", *, camera: Scene | None = None
+        self, where: str, name: str = "User", *, camera: Scene | None = None
     ) -> SandboxPerson:
         """Let a scripted human join a conversation.
 
         Args:
-            conversation_id: Which.
+            where: The conversation's id; or its URL, which for a private room has a token.
             name: The human's name in the room.
             camera: What its camera shows from the first; off by default.
 
@@ -293,10 +294,12 @@ class TavusSandbox:
             The person.
 
         Raises:
-            TavusRoomJoinError: The room has closed or is full.
+            TavusRoomJoinError: The room has closed, is full, or wants another token.
             ValueError: The camera cannot show that.
         """
-        person = SandboxPerson(self.room(conversation_id), name, camera)
+        url = URL(where)
+        room = self._admit(url.name, url.query.get("t")) if url.host else self.room(where)
+        person = SandboxPerson(room, name, camera)
         self._spawn(person.run())
         return person
 

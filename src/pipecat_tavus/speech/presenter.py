@@ -82,6 +82,7 @@ class Presenter:
         self._measured = measured
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._wakes_at: float | None = None
         self._own: list[Moment] = []
         self._speaks_on_its_own = False
         # The directions in which the pipeline was told that the bot speaks.
@@ -131,8 +132,7 @@ class Presenter:
                 closes=isinstance(frame, BotStoppedSpeakingFrame),
             )
         await self._release()
-        if self._playout:
-            self._changed.set()
+        self._wake_in_time()
 
     def take(self, frame: OutputAudioRawFrame) -> None:
         """Push speech that was handed over when it was heard.
@@ -142,7 +142,7 @@ class Presenter:
         """
         secs = frame.num_frames / frame.sample_rate
         self._playout.put(time.monotonic(), Moment(frame, _DOWN), secs=secs)
-        self._changed.set()
+        self._wake_in_time()
 
     async def run(self) -> None:
         """Push what waits, until the bot has left the room: nothing is heard from then on."""
@@ -161,13 +161,24 @@ class Presenter:
     async def _next_moment(self) -> None:
         if self.is_over:
             return
-        at = self._playout.next_at()
+        self._wakes_at = self._playout.next_at()
+        timer = None
+        if self._wakes_at is not None:
+            # Cheaper than a timeout, which cancels: this is done for each 80 ms of speech.
+            wait = max(0.0, self._wakes_at - time.monotonic())
+            timer = asyncio.get_running_loop().call_later(wait, self._changed.set)
         try:
-            async with asyncio.timeout(None if at is None else max(0.0, at - time.monotonic())):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
+            await self._changed.wait()
+        finally:
+            if timer:
+                timer.cancel()
         self._changed.clear()
+
+    def _wake_in_time(self) -> None:
+        """Wake whoever sleeps beyond what is next, and nobody else."""
+        at = self._playout.next_at()
+        if at is not None and (self._wakes_at is None or at < self._wakes_at):
+            self._changed.set()
 
     def on_speaking(self, event: StartedSpeakingEvent | StoppedSpeakingEvent) -> None:
         """The replica, or the user, started or stopped to speak.
