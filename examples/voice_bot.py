@@ -66,7 +66,7 @@ from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 
-from pipecat_tavus import TavusConfigError, TavusTransport
+from pipecat_tavus import TavusConfigError, TavusParams, TavusTransport
 
 INSTRUCTION = (
     "You are a friendly person in a video call. Answer in one or two short sentences, "
@@ -203,6 +203,7 @@ def run(
     arguments: argparse.Namespace,
     bot: Callable[..., Awaitable[None]],
     play: Callable[[Callable[..., Awaitable[None]]], Awaitable[int]],
+    params: TavusParams | None = None,
 ) -> int:
     """Run a bot on Tavus where there is a key for it, else in the sandbox.
 
@@ -210,13 +211,14 @@ def run(
         arguments: The command line.
         bot: Is the bot, until the person leaves.
         play: Plays a call in the sandbox, with a bot that has its transport and services.
+        params: The transport's parameters.
 
     Returns:
         The exit status.
     """
 
     def new_transport() -> TavusTransport:
-        return TavusTransport(bot_name="Voice bot", persona_id=arguments.persona)
+        return TavusTransport(bot_name="Voice bot", persona_id=arguments.persona, params=params)
 
     async def choose() -> int:
         if os.getenv("TAVUS_API_KEY"):

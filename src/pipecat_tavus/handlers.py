@@ -108,6 +108,7 @@ class ConversationHandlers(InteractionCalls, BaseObject):
             on_joined=self._on_joined,
             on_client_connected=self._on_client_connected,
             on_client_disconnected=self._on_client_disconnected,
+            on_participant_updated=self._on_participant_updated,
             on_replica_joined=self._on_replica_joined,
             on_replica_left=self._on_replica_left,
             on_conversation_created=self._on_conversation_created,
@@ -137,6 +138,9 @@ class ConversationHandlers(InteractionCalls, BaseObject):
 
     async def _on_client_disconnected(self, participant: Mapping[str, Any], reason: str) -> None:
         await self._call_event_handler("on_client_disconnected", participant)
+
+    async def _on_participant_updated(self, participant: Mapping[str, Any]) -> None:
+        """For who follows what participants send; there is no handler for it."""
 
     async def _on_replica_joined(self, participant: Mapping[str, Any]) -> None:
         await self._call_event_handler("on_replica_joined", participant)

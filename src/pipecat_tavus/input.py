@@ -4,25 +4,34 @@
 # SPDX-License-Identifier: BSD 2-Clause License
 #
 
-"""The clients' audio, into the pipeline."""
+"""The clients' audio and video, into the pipeline."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from loguru import logger
-from pipecat.frames.frames import CancelFrame, EndFrame, StartFrame, UserAudioRawFrame
+from pipecat.frames.frames import (
+    CancelFrame,
+    EndFrame,
+    Frame,
+    StartFrame,
+    UserAudioRawFrame,
+    UserImageRequestFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_input import BaseInputTransport
 
 from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.params import TavusParams
 from pipecat_tavus.processor import TavusProcessor
+from pipecat_tavus.video_in import VideoIn
 
 
 class TavusInputTransport(TavusProcessor, BaseInputTransport):
-    """Turns the audio of each client in the room into ``UserAudioRawFrame``.
+    """Turns what is heard and seen in the room into frames with the participant's id.
 
-    The frames have the participant's id as ``user_id``, and are mono at the pipeline's
-    input sample rate.
+    ``UserAudioRawFrame`` of each client, mono at the pipeline's input sample rate, and
+    ``UserImageRawFrame`` of the cameras and screens that are captured.
     """
 
     def __init__(self, client: TavusTransportClient, params: TavusParams, **kwargs: Any):
@@ -32,12 +41,18 @@ class TavusInputTransport(TavusProcessor, BaseInputTransport):
             client: The client, shared with the output.
             params: The parameters.
             **kwargs: Passed to the base class, such as ``name``.
+
+        Raises:
+            TavusConfigError: Video is enabled, and this Pipecat is older than 1.13.
         """
         super().__init__(params, **kwargs)
         self._client = client
         self._params = params
         self._streaming = False
         self._clients: set[str] = set()
+        self._started = False
+        self.video = VideoIn(client, params, self.push_video_frame, self._takes_video)
+        """Whose video is captured."""
 
     async def start(self, frame: StartFrame) -> None:
         """Start streaming.
@@ -47,6 +62,7 @@ class TavusInputTransport(TavusProcessor, BaseInputTransport):
         """
         await super().start(frame)
         await self.set_transport_ready(frame)
+        self._started = True
         if self._params.audio_in_stream_on_start:
             await self._start_audio_in_streaming()
 
@@ -72,6 +88,17 @@ class TavusInputTransport(TavusProcessor, BaseInputTransport):
         finally:
             await self._client.stop()
 
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Answer requests for an image, besides what every input does.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+        """
+        await super().process_frame(frame, direction)
+        if isinstance(frame, UserImageRequestFrame):
+            await self.video.request(frame)
+
     async def start_capturing_audio(self, participant: Mapping[str, Any]) -> None:
         """Hear a participant, from when streaming has started.
 
@@ -95,6 +122,13 @@ class TavusInputTransport(TavusProcessor, BaseInputTransport):
             participant: As Daily gives it.
         """
         self._clients.discard(participant["id"])
+
+    def _supports_video_in_source(self, video_source: str) -> bool:
+        # Asked by Pipecat from 1.13: Daily has the camera, the screen and custom tracks.
+        return True
+
+    def _takes_video(self) -> bool:
+        return self._started and not self._paused
 
     async def _start_audio_in_streaming(self) -> None:
         if not self._streaming:

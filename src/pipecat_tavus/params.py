@@ -92,6 +92,8 @@ class TavusCallbacks(BaseModel):
         on_joined: The bot joined the room; gets Daily's data.
         on_participant_joined: Somebody joined, replica or client; gets the participant.
         on_participant_left: Somebody left, replica or client; gets participant and reason.
+        on_participant_updated: Somebody, replica or client, changed, such as the name or what
+            the camera sends; gets the participant.
         on_client_connected: A client, not the replica, is in the room.
         on_client_disconnected: A client left, or proved to be the replica.
         on_replica_joined: The replica is in the room.
@@ -112,6 +114,7 @@ class TavusCallbacks(BaseModel):
     on_joined: ParticipantCallback | None = None
     on_participant_joined: ParticipantCallback | None = None
     on_participant_left: ParticipantLeftCallback | None = None
+    on_participant_updated: ParticipantCallback | None = None
     on_client_connected: ParticipantCallback | None = None
     on_client_disconnected: ParticipantLeftCallback | None = None
     on_replica_joined: ParticipantCallback | None = None

@@ -7,13 +7,13 @@
 """The transport: what a bot imports."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
-from pipecat.transports.base_transport import BaseTransport
 
 from pipecat_tavus.client import TavusTransportClient
+from pipecat_tavus.daily_transport import DailyTransport
 from pipecat_tavus.errors import TavusConfigError, TavusRoomError
 from pipecat_tavus.handlers import ConversationHandlers
 from pipecat_tavus.input import TavusInputTransport
@@ -23,9 +23,10 @@ from pipecat_tavus.processor import TavusProcessor
 from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, complete_options, existing_conversation
 from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.seam import RoomFactory, open_room
+from pipecat_tavus.video_in import VideoIn, check_vision
 
 
-class TavusTransport(ConversationHandlers, BaseTransport):
+class TavusTransport(ConversationHandlers, DailyTransport):
     """A Tavus conversation as a Pipecat transport.
 
     The bot joins the room where the replica and the clients are. It hears the clients, and
@@ -120,6 +121,7 @@ class TavusTransport(ConversationHandlers, BaseTransport):
         """
         super().__init__(input_name=input_name, output_name=output_name)
         self._params = params or TavusParams()
+        check_vision(self._params)
         existing = existing_conversation(conversation, url=conversation_url, token=meeting_token)
         if own and not existing:
             raise TavusConfigError("own=True needs conversation, or conversation_url")
@@ -161,45 +163,62 @@ class TavusTransport(ConversationHandlers, BaseTransport):
             self._output = TavusOutputTransport(self._client, self._params, name=self._output_name)
         return self._output
 
-    async def update_subscriptions(
-        self,
-        participant_settings: Mapping[str, Any] | None = None,
-        profile_settings: Mapping[str, Any] | None = None,
+    async def capture_replica_video(
+        self, framerate: int | None = 30, color_format: str = "RGB"
     ) -> None:
-        """Change what is received of whom, in Daily's words.
+        """See the replica's face, now or when it comes, and whenever it comes again.
+
+        Its pictures come as ``UserImageRawFrame`` with its participant id.
 
         Args:
-            participant_settings: By participant id.
-            profile_settings: By profile.
+            framerate: Frames per second to pass on; None for all that come.
+            color_format: Such as ``RGB``.
 
         Raises:
-            TavusRoomError: The room refused.
+            TavusConfigError: Video is not enabled, or a value is refused.
+            TavusRoomError: The replica is there, and the room refused.
         """
-        await self._client.update_subscriptions(participant_settings, profile_settings)
-
-    def get_client_id(self, client: Mapping[str, Any]) -> str:
-        """The participant id of a client.
-
-        Args:
-            client: As given to ``on_client_connected``.
-
-        Returns:
-            The id.
-        """
-        return client["id"]
+        await self._video_in().capture_replica(framerate, color_format)
 
     def _processors(self) -> list[TavusProcessor]:
         return [it for it in (self._input, self._output) if it]
 
     async def _on_client_connected(self, participant: Mapping[str, Any]) -> None:
+        if self._input:
+            # First: a handler that captures a source itself takes precedence.
+            self._input.video.expect(participant)
         await super()._on_client_connected(participant)
         if self._input:
             try:
                 await self._input.start_capturing_audio(participant)
             except TavusRoomError as e:
                 await self._on_error(e, False)
+            await self._input.video.start(participant, lambda e: self._on_error(e, False))
 
     async def _on_client_disconnected(self, participant: Mapping[str, Any], reason: str) -> None:
         if self._input:
             self._input.stop_capturing_audio(participant)
+        await self._sees(VideoIn.gone, participant)
         await super()._on_client_disconnected(participant, reason)
+
+    async def _on_participant_updated(self, participant: Mapping[str, Any]) -> None:
+        await self._sees(VideoIn.updated, participant)
+
+    async def _on_replica_joined(self, participant: Mapping[str, Any]) -> None:
+        await super()._on_replica_joined(participant)
+        await self._sees(VideoIn.replica_came, participant)
+
+    async def _on_replica_left(self, participant: Mapping[str, Any], reason: str) -> None:
+        await self._sees(VideoIn.gone, participant)
+        await super()._on_replica_left(participant, reason)
+
+    async def _sees(
+        self,
+        happens: Callable[[VideoIn, Mapping[str, Any]], Awaitable[None]],
+        participant: Mapping[str, Any],
+    ) -> None:
+        if self._input:
+            try:
+                await happens(self._input.video, participant)
+            except TavusRoomError as e:
+                await self._on_error(e, False)

@@ -33,6 +33,9 @@ from pipecat.transports.daily import transport as pipecat_daily
 
 Completion = Callable[..., None]
 
+# As the real module calls them.
+COLOR_FORMATS = ("RGBA", "RGB", "BGRA", "ABGR", "ARGB", "I420")
+
 # How long after its audio has been played a write completes.
 _COMPLETION_LAG = 0.001
 _CALL_DELAY = 0.002
@@ -92,6 +95,17 @@ class AudioData:
     num_channels: int
     num_audio_frames: int
     audio_frames: bytes
+
+
+@dataclass(frozen=True)
+class VideoFrame:
+    """What a video renderer gets."""
+
+    buffer: bytes
+    width: int
+    height: int
+    timestamp_us: int
+    color_format: str
 
 
 @dataclass(frozen=True)
@@ -191,6 +205,12 @@ class Renderer:
     interval_ms: int
 
 
+@dataclass(frozen=True)
+class VideoRenderer:
+    callback: Callable[[str, VideoFrame, str], None]
+    color_format: str
+
+
 class Daily:
     """What of the native module belongs to the process."""
 
@@ -217,6 +237,7 @@ class CallClient:
         self._handler = event_handler
         self._events = self._native.line("events")
         self._ears = self._native.line("audio")
+        self._eyes = self._native.line("video")
         self._room: Room | None = None
         self._joining = False
         self._released = False
@@ -226,6 +247,7 @@ class CallClient:
         self._id = str(uuid.uuid4())
         self._subscriptions: dict[str, dict[str, Any]] = {}
         self.renderers: dict[tuple[str, str], Renderer] = {}
+        self.video_renderers: dict[tuple[str, str], VideoRenderer] = {}
         self._native.clients.append(self)
 
     # Into and out of the room.
@@ -307,6 +329,7 @@ class CallClient:
         self._out()
         self._events.stop()
         self._ears.stop()
+        self._eyes.stop()
 
     def thrown_out(self, why: str) -> None:
         """The bot is out of the room and did not leave it."""
@@ -323,6 +346,7 @@ class CallClient:
     def _out(self) -> None:
         self._in_call = False
         self.renderers.clear()
+        self.video_renderers.clear()
 
     # Who is there.
 
@@ -417,6 +441,24 @@ class CallClient:
         self._check()
         if self._room:
             self._room.note("set_video_renderer", (participant_id, video_source, color_format))
+        # Measured: an id that is none aborts the process, a format that is none is refused.
+        uuid.UUID(participant_id)
+        if color_format not in COLOR_FORMATS:
+            raise ValueError(f"invalid color format {color_format!r}")
+        self.video_renderers[participant_id, video_source] = VideoRenderer(callback, color_format)
+
+    def see(self, person: "Person", picture: bytes, size: tuple[int, int], source: str) -> None:
+        """Give a renderer one picture that a person sends."""
+
+        def show() -> None:
+            renderer = self.video_renderers.get((person.id, source))
+            subscribed = self._subscriptions.get(person.id, {}).get(source) == "subscribed"
+            if renderer and subscribed and person.id in person.room.people:
+                at = time.monotonic_ns() // 1000
+                frame = VideoFrame(picture, *size, at, renderer.color_format)
+                renderer.callback(person.id, frame, source)
+
+        self._eyes.soon(show)
 
     def hear(self, person: "Person", pcm: bytes, sample_rate: int, source: str) -> None:
         """Give a renderer what a person says from now on, in real time."""
@@ -582,10 +624,14 @@ class Person:
         self.id = str(uuid.uuid4())
         self._info = dict(info)
         self._data = data
+        self._states: dict[str, str] = {}
 
     def participant(self) -> dict[str, Any]:
         """As Daily gives it."""
-        return {"id": self.id, "info": dict(self._info), "media": _media("playable"), **self._data}
+        media = _media("playable")
+        for source, state in self._states.items():
+            media[source]["state"] = state
+        return {"id": self.id, "info": dict(self._info), "media": media, **self._data}
 
     def leave(self, reason: str = "leftCall") -> None:
         del self.room.people[self.id]
@@ -594,6 +640,22 @@ class Person:
 
     def update(self, **info: Any) -> None:
         self._info.update(info)
+        self._tell_update()
+
+    def turn(self, source: str, state: str) -> None:
+        """Change the state of a track, such as the `camera` to `off`."""
+        self._states[source] = state
+        self._tell_update()
+
+    def show(
+        self, picture: bytes = bytes(12), size: tuple[int, int] = (2, 2), source: str = "camera"
+    ) -> None:
+        """Send one picture."""
+        for client in self.room.clients:
+            if client.in_call:
+                client.see(self, picture, size, source)
+
+    def _tell_update(self) -> None:
         for client in self.room.clients:
             client.tell("on_participant_updated", client.view(self))
 

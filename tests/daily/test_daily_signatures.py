@@ -35,7 +35,16 @@ def _signature(function: Any) -> list[tuple[str, Any, Any]]:
 
 # What a test asks of the stand-in, beside what the real one has.
 SCRIPT = {
-    "CallClient": {"hear", "in_call", "renderers", "tell", "thrown_out", "view"},
+    "CallClient": {
+        "hear",
+        "in_call",
+        "renderers",
+        "see",
+        "tell",
+        "thrown_out",
+        "video_renderers",
+        "view",
+    },
     "CustomAudioSource": {"auto_silence", "lead_at", "pcm", "played_at", "writes"},
     "CustomAudioTrack": {"source"},
     "Daily": set(),
@@ -57,6 +66,10 @@ def test_every_signature_is_the_real_one(real: type, stand_in: type) -> None:
 def test_a_renderer_gets_the_fields_of_the_real_audio() -> None:
     real = {name for name in _public(daily.AudioData)}
     assert set(typing.get_type_hints(native.AudioData)) == real
+
+
+def test_a_video_renderer_gets_the_fields_of_the_real_picture() -> None:
+    assert set(typing.get_type_hints(native.VideoFrame)) == _public(daily.VideoFrame)
 
 
 def test_every_call_that_pipecat_makes_for_audio_and_messages_is_there() -> None:

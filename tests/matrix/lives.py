@@ -16,9 +16,13 @@ from pipecat.frames.frames import (
     InterruptionFrame,
     OutputTransportMessageFrame,
     TTSAudioRawFrame,
+    UserImageRequestFrame,
 )
+from pipecat.processors.frame_processor import FrameDirection
 
 from pipecat_tavus import TavusError, TavusTransport
+from pipecat_tavus.sandbox import Picture
+from pipecat_tavus.video_in import HAS_SAMPLERS
 
 
 async def lives_and_ends(stage: Stage) -> None:
@@ -93,9 +97,40 @@ async def _speaks(stage: Stage, transport: TavusTransport) -> None:
     await run.end()
 
 
+SIGHT = {"video_in_enabled": True, "video_in_sources": {"camera": {"on_request_only": True}}}
+if not HAS_SAMPLERS:
+    SIGHT = {}
+
+
+async def sees(stage: Stage) -> None:
+    """It looks at a person whose camera is off, on, and off again; and at the replica."""
+    transport = stage.transport(**SIGHT)
+    run = Run(transport)
+
+    async def told(answer: object) -> None:
+        await asyncio.sleep(0)
+
+    if await run.started(stage.watch) and transport.conversation:
+        with suppress(Exception, asyncio.CancelledError):
+            await asyncio.create_task(transport.capture_replica_video(framerate=5))
+        with suppress(TavusError, KeyError):
+            person = await stage.sandbox.join_person(transport.conversation.id)
+            for slowly in (None, 30, 0.01):
+                if slowly:
+                    person.show_camera(Picture.plain((1, 2, 3)), framerate=slowly)
+                await asyncio.sleep(0.04)
+                request = UserImageRequestFrame(person.id, result_callback=told)
+                await run.worker.queue_frame(request, FrameDirection.UPSTREAM)
+                await asyncio.sleep(0.04)
+            person.hide_camera()
+            await asyncio.sleep(0.02)
+            await person.leave()
+    await run.end()
+
+
 async def has_a_room_that_fails(stage: Stage) -> None:
     """The room refuses audio, settings and messages."""
-    transport = stage.transport(NumbRoom)
+    transport = stage.transport(NumbRoom, **SIGHT)
     run = Run(transport)
     if await run.started(stage.watch) and transport.conversation:
         stage.sandbox.fail("SEND", status=500, times=2)
@@ -244,6 +279,7 @@ PLAIN: tuple[Life, ...] = (lives_and_ends, is_cancelled, loses_its_task, stays_a
 ROUGH: tuple[Life, ...] = (
     speaks,
     echoes,
+    sees,
     waits_for_its_replica,
     has_a_room_that_fails,
     has_a_restless_room,

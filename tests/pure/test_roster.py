@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipecat_tavus.room.roster import Came, Part, Roster, Went
+from pipecat_tavus.room.roster import Came, Part, Roster, Went, media_of, video_state
 
 BOT = {"id": "bot", "info": {"userName": "Ada", "isLocal": True}}
 REPLICA = {"id": "r", "info": {"userId": "x-tavus-replica-1", "userName": "Anna"}}
@@ -272,3 +272,24 @@ def test_what_is_remembered_of_those_who_left_is_bounded():
         roster.left({"id": str(number)})
     assert not roster.may_be_tavus("4999")
     assert len(roster._former_clients) < 5000
+
+
+@pytest.mark.parametrize(
+    ("media", "source", "state"),
+    [
+        ({"camera": {"state": "off"}}, "camera", "off"),
+        ({"screenVideo": {"state": "playable"}}, "screenVideo", "playable"),
+        ({"customVideo": {"whiteboard": {"state": "blocked"}}}, "whiteboard", "blocked"),
+        ({"camera": {"state": "off"}}, "screenVideo", ""),
+        ({"camera": None, "customVideo": None}, "whiteboard", ""),
+        ({"camera": "off"}, "camera", ""),
+        (None, "camera", ""),
+    ],
+)
+def test_what_a_video_track_does_is_told_as_far_as_daily_tells(media, source, state):
+    assert video_state({"id": "u", "media": media}, source) == state
+
+
+def test_a_custom_video_track_is_subscribed_to_by_its_name():
+    assert media_of("screenVideo", "subscribed") == {"screenVideo": "subscribed"}
+    assert media_of("board", "subscribed") == {"customVideo": {"board": "subscribed"}}

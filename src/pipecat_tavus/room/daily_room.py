@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: BSD 2-Clause License
 #
 
-"""The room on Daily: the only module that imports Daily.
+"""The room on Daily, which nothing but this and its client imports.
 
 Pipecat's ``DailyTransportClient`` does the work. What is added here is what it keeps to
 itself: failures are raised instead of logged, every wait has a limit, and the room's end
@@ -12,7 +12,6 @@ is told once, with its reason.
 """
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -25,94 +24,14 @@ from pipecat.frames.frames import (
     OutputTransportMessageUrgentFrame,
 )
 from pipecat.processors.frame_processor import FrameProcessorSetup
-from pipecat.transports.daily.transport import (
-    DailyAudioTrack,
-    DailyCallbacks,
-    DailyCustomAudioTrackParams,
-    DailyTransportClient,
-    completion_callback,  # pyright: ignore[reportUnknownVariableType]
-)
+from pipecat.transports.daily.transport import DailyCallbacks
 
 from pipecat_tavus.errors import TavusRoomError, TavusRoomJoinError, TavusRoomSendError
+from pipecat_tavus.room.daily_client import DailyClient
 from pipecat_tavus.room.seam import AudioCallback, RoomConfig, VideoCallback
 
 _CALL_TIMEOUT = 5.0
 """Limit in seconds for each call to Daily but the join: they answer in milliseconds."""
-
-_RELEASE_TIMEOUT = 1.0
-"""Limit in seconds for waiting until Daily has released a call."""
-
-
-class _DailyClient(DailyTransportClient):
-    """Pipecat's Daily client, which also tells why a call has ended."""
-
-    end_reason = ""
-    """Why the call ended without ``leave()``; set on Daily's own thread, before the event."""
-
-    def on_error(self, message: str) -> None:
-        """Keep the error that ends a call, such as an ejection; "left" comes right behind it.
-
-        Source: Daily's reference, error events: "fires when an unrecoverable error ends the
-        call".
-        """
-        # Measured: it is told of each call that fails as well, besides the call's completion.
-        if str(message).startswith("Error handling "):
-            logger.warning("Daily: {}", message)
-        else:
-            self.end_reason = str(message)
-
-    def on_call_state_updated(self, state: str) -> None:
-        """Note the end before Pipecat reports it as an error of its own wording."""
-        if state == "left":
-            self.end_reason = self.end_reason or "Daily ended the call"
-        super().on_call_state_updated(state)
-
-    def on_network_connection_status_updated(self, status: Mapping[str, Any]) -> None:
-        """Pass on what Pipecat passes on from 1.13."""
-        super().on_network_connection_status_updated(status)
-        self._call_event_callback(self.on_network, status)
-
-    on_network: Callable[[Mapping[str, Any]], Awaitable[None]]
-
-    def _cleanup(self) -> None:
-        # The native release waits for a join that is under way: 18 s without a network. A
-        # daemon thread, so that neither the bot's end nor the process's waits as long.
-        release = threading.Thread(target=super()._cleanup, name="daily-release", daemon=True)
-        release.start()
-        release.join(_RELEASE_TIMEOUT)
-
-    def _call_async_callback(
-        self, queue: asyncio.Queue[Any], callback: Callable[..., Awaitable[None]], *args: Any
-    ) -> None:
-        # Pipecat runs a coroutine on the loop and blocks Daily's thread until it is done:
-        # two context switches and a task for each 20 ms of each person's audio.
-        try:
-            self._get_event_loop().call_soon_threadsafe(queue.put_nowait, (callback, *args))
-        except RuntimeError:
-            logger.trace("an event came after the event loop was closed")
-
-    async def add_custom_audio_track(
-        self,
-        track_name: str,
-        params: DailyCustomAudioTrackParams | None = None,
-        auto_silence: bool = True,
-    ) -> DailyAudioTrack:
-        """Add a track as Pipecat does, and raise where Daily refuses it.
-
-        Raises:
-            TavusRoomSendError: Daily refused the track.
-        """
-        future: asyncio.Future[Any] = self._get_event_loop().create_future()
-        track = await self._create_audio_track(params, auto_silence)
-        self._client.add_custom_audio_track(
-            track_name=track_name,
-            audio_track=track.track,
-            ignore_audio_level=True,
-            completion=completion_callback(future),  # pyright: ignore[reportUnknownArgumentType]
-        )
-        if error := await future:
-            raise TavusRoomSendError(f"Daily refused the audio track {track_name!r}: {error}")
-        return track
 
 
 class _State(Enum):
@@ -133,7 +52,7 @@ class DailyRoom:
         """
         self._config = config
         self._listener = config.listener
-        self._client: _DailyClient | None = None
+        self._client: DailyClient | None = None
         self._state = _State.OUT
         self._join_error = ""
         self._interrupted = False
@@ -155,7 +74,7 @@ class DailyRoom:
             setup: The setup of the processor that came first.
         """
         config = self._config
-        self._client = _DailyClient(
+        self._client = DailyClient(
             config.url, config.token, config.bot_name, config.params, self._callbacks(), "Tavus"
         )
         self._client.on_network = _guarded("on_network", self._on_network)
@@ -282,7 +201,7 @@ class DailyRoom:
             color_format: Such as ``RGB``.
 
         Raises:
-            TavusRoomError: Daily did not answer.
+            TavusRoomError: Daily refused, or did not answer.
         """
         async with _limit(f"capturing the video of {participant_id}", TavusRoomError):
             await self._daily.capture_participant_video(
@@ -309,7 +228,7 @@ class DailyRoom:
             raise TavusRoomError(f"Daily refused the subscriptions: {error}")
 
     @property
-    def _daily(self) -> _DailyClient:
+    def _daily(self) -> DailyClient:
         if not self._client:
             raise TavusRoomError("The room is not set up")
         return self._client

@@ -78,6 +78,11 @@ class RoomEvents:
         """Whether the replica is in the room, and can be heard."""
         return self._roster.replica_ready
 
+    @property
+    def participants(self) -> Mapping[str, Mapping[str, Any]]:
+        """Everybody in the room but the bot, by participant id."""
+        return self._roster.participants
+
     async def wait_for_replica(self) -> None:
         """Wait until the replica is in the room, and can be heard."""
         await self._ready.wait()
@@ -108,8 +113,10 @@ class RoomEvents:
         await self._apply(self._roster.joined(participant))
 
     async def on_participant_updated(self, participant: Mapping[str, Any]) -> None:
-        """Somebody changed, such as the name."""
+        """Somebody changed, such as the name, or what the camera sends."""
         await self._apply(self._roster.updated(participant))
+        if participant.get("id") in self._roster.parts:
+            await self.tell(self._callbacks.on_participant_updated, participant)
 
     async def on_participant_left(self, participant: Mapping[str, Any], reason: str) -> None:
         """Somebody left."""

@@ -23,6 +23,9 @@ _REMEMBERED = 4096
 _READY = ("playable", "receivable", "sendable", "")
 """States of a microphone that is heard; none is told where Daily tells of no media."""
 
+_OWN_VIDEO = ("camera", "screenVideo")
+"""The video sources that everybody has; all others are custom tracks."""
+
 Participant = Mapping[str, Any]
 
 
@@ -84,6 +87,11 @@ class Roster:
     def parts(self) -> Mapping[str, Part]:
         """Everybody's part, by participant id."""
         return dict(self._parts)
+
+    @property
+    def participants(self) -> Mapping[str, Participant]:
+        """Everybody as last told, by participant id."""
+        return dict(self._present)
 
     @property
     def has_replica(self) -> bool:
@@ -230,6 +238,35 @@ class Roster:
 
     # What was last known of everybody in `_parts`, for who is told that somebody left.
     _known: dict[str, Participant] = field(default_factory=dict[str, Participant])
+
+
+def media_of(source: str, setting: str) -> dict[str, Any]:
+    """A setting of a video source, as Daily's subscriptions have it.
+
+    Args:
+        source: ``camera``, ``screenVideo`` or a custom track's name.
+        setting: Such as ``subscribed``.
+
+    Returns:
+        What goes under ``media``.
+    """
+    setting_of = {source: setting}
+    return setting_of if source in _OWN_VIDEO else {"customVideo": setting_of}
+
+
+def video_state(participant: Participant, source: str) -> str:
+    """The state of a video track.
+
+    Args:
+        participant: As Daily gives it.
+        source: ``camera``, ``screenVideo`` or a custom track's name.
+
+    Returns:
+        Such as ``playable`` or ``off``; empty where Daily does not tell.
+    """
+    media = participant.get("media")
+    tracks = media if source in _OWN_VIDEO else _get(media, "customVideo")
+    return _text(_get(tracks, source), "state")
 
 
 def _text(data: Any, key: str) -> str:
