@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from PIL import Image
 from sandbox.bot_kit import joined, noise, until
 
 COMMAND = (sys.executable, "-W", "ignore", "-m", "pipecat_tavus.sandbox")
@@ -72,8 +73,11 @@ async def test_a_scripted_person_speaks_when_the_replica_is_silent(tmp_path):
         file.setsampwidth(2)
         file.setframerate(16000)
         file.writeframes(said)
+    image = tmp_path / "blue.png"
+    Image.new("RGBA", (1281, 10), (0, 0, 255, 255)).save(image)
     arguments = ("--port", "0", "--join-delay", "0", "--rendering-delay", "0.1")
-    async with running(*arguments, "--person", str(path), str(path)) as (process, exports):
+    arguments += ("--camera", str(image), "--person", str(path), str(path))
+    async with running(*arguments) as (process, exports):
         made = await create(exports)
         async with joined(made["conversation_url"]) as bot:
 
@@ -82,12 +86,19 @@ async def test_a_scripted_person_speaks_when_the_replica_is_silent(tmp_path):
                 return [d["id"] for w, d in told if w[-6:] == "joined" and is_user(d)]
 
             await bot.hear((await until(person))[0])
+            sights = []
+
+            async def see(participant_id, frame, source):
+                sights.append((frame.width, frame.height, frame.buffer[:3]))
+
+            await bot.room.capture_participant_video(person()[0], see)
             await bot.room.register_audio_destination("stream")
             await bot.speak(noise(0.4))
             for n in (1, 2):
                 await until(lambda n=n: bytes(bot.heard).count(said) == n)
                 await bot.speak(noise(0.4))
             await until(lambda: "participant_left" in bot.listener.whats())
+            assert set(sights) == {(1280, 10, b"\0\0\xff")}
         process.terminate()
         output = (await process.communicate())[0].decode()
     assert output.count("user     started speaking: hello there") == 2
@@ -137,7 +148,15 @@ async def test_help_names_the_options_and_the_defaults():
         assert word in output
 
 
-async def test_a_recording_that_is_none_is_refused_before_it_runs(tmp_path):
-    status, _, errors = await run("--person", str(tmp_path / "missing.wav"))
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--person", "missing.wav"), "missing.wav"),
+        (("--person", "missing.wav", "--camera", "missing.png"), "missing.png"),
+        (("--camera", "some.png"), "--person"),
+    ],
+)
+async def test_what_the_person_cannot_say_or_show_is_refused_before_it_runs(arguments, words):
+    status, _, errors = await run(*arguments)
     assert status == 2
-    assert "missing.wav" in errors
+    assert words in errors

@@ -20,8 +20,9 @@ def settings(**media):
     return {"someone": {"media": media}}
 
 
-def test_everything_is_received_before_any_setting():
+def test_all_sound_and_no_picture_is_received_before_any_setting():
     assert Subscriptions().delivers("someone", "microphone")
+    assert not Subscriptions().delivers("someone", "camera")
 
 
 def test_an_unsubscribed_microphone_is_not_received_until_it_is_subscribed():

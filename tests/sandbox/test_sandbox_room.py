@@ -513,18 +513,6 @@ async def test_stereo_audio_is_mixed_into_the_one_channel_of_the_room():
             await until(lambda: bytes(other.heard) == b"\2\0" * 960)
 
 
-async def test_the_sandbox_has_no_cameras_and_says_so():
-    async with sandbox_and_api(replica=NOBODY) as (_, api):
-        made = await api.create()
-        async with joined(made["conversation_url"]) as bot:
-
-            async def see(*args):
-                pass
-
-            with pytest.raises(TavusRoomError, match="camera"):
-                await bot.room.capture_participant_video("x", see)
-
-
 async def test_wrong_subscriptions_are_refused():
     async with sandbox_and_api(replica=NOBODY) as (_, api):
         made = await api.create()

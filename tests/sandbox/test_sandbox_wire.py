@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipecat_tavus.sandbox import wire
+from pipecat_tavus.sandbox import Picture, wire
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -55,8 +55,42 @@ def test_audio_arrives_bit_for_bit(track, rate, pcm):
         wire.pack_audio(1, 8000, b"1"),
         wire.pack_audio(1, 0, b""),
         wire.pack_audio(1, wire.MAX_SAMPLE_RATE + 1, b""),
+        wire.pack_picture(1, Picture.plain((0, 0, 0), 2, 2)),
     ],
 )
 def test_an_audio_frame_that_cannot_be_is_refused(frame):
     with pytest.raises(wire.WireError):
         wire.unpack_audio(frame)
+
+
+@given(st.integers(0, wire.MAX_TRACK), st.integers(1, 9), st.integers(1, 9), st.data())
+def test_a_picture_arrives_pixel_by_pixel_and_is_no_audio(track, width, height, data):
+    size = 3 * width * height
+    picture = Picture(data.draw(st.binary(min_size=size, max_size=size)), width, height)
+    frame = wire.pack_picture(track, picture)
+    assert wire.is_picture(frame)
+    assert wire.unpack_picture(frame) == (track, picture)
+    assert not wire.is_picture(wire.pack_audio(track, width, picture.pixels))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"1234567",
+        wire.pack_audio(1, 8000, b"12"),
+        wire.pack_picture(1, Picture(b"12345", 2, 1)),
+        wire.pack_picture(1, Picture(b"", 0, 1)),
+        wire.pack_picture(1, Picture.plain((0, 0, 0), 1281, 1)),
+        wire.pack_picture(1, Picture.plain((0, 0, 0), 1, 721)),
+    ],
+)
+def test_a_picture_that_cannot_be_is_refused(frame):
+    with pytest.raises(wire.WireError):
+        wire.unpack_picture(frame)
+
+
+def test_the_largest_picture_is_no_longer_than_a_frame_may_be():
+    frame = wire.pack_picture(1, Picture.plain((0, 0, 0), 1280, 720))
+    assert wire.unpack_picture(frame)[1].width == 1280
+    assert len(frame) < wire.MAX_FRAME

@@ -14,8 +14,10 @@
         await person.say("hello.wav")
 """
 
+from pipecat_tavus.sandbox.face import mouth_of
 from pipecat_tavus.sandbox.person import Note, SandboxPerson
+from pipecat_tavus.sandbox.picture import Picture
 from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.server import TavusSandbox
 
-__all__ = ["Note", "ReplicaSettings", "SandboxPerson", "TavusSandbox"]
+__all__ = ["Note", "Picture", "ReplicaSettings", "SandboxPerson", "TavusSandbox", "mouth_of"]

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import get_args
 
 from loguru import logger
+from PIL import Image
 
 from pipecat_tavus.errors import TavusRoomError
 from pipecat_tavus.sandbox import pcm as pcm16
 from pipecat_tavus.sandbox.conversation import SandboxConversation
 from pipecat_tavus.sandbox.person import Note, SandboxPerson
+from pipecat_tavus.sandbox.picture import MAX_HEIGHT, MAX_WIDTH, Picture
 from pipecat_tavus.sandbox.replica_settings import EventForm, ReplicaSettings, RoleName
 from pipecat_tavus.sandbox.server import TavusSandbox
 
@@ -36,17 +38,23 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status.
     """
-    options = _parser().parse_args(arguments)
-    for path in options.person:
-        try:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.camera and not options.person:
+        parser.error("--camera is that of the --person, and there is none")
+    path = camera = options.camera
+    try:
+        if path:
+            camera = _read_image(path)
+        for path in options.person:
             pcm16.read_wav(path.read_bytes())
-        except (OSError, ValueError) as e:
-            print(f"{path}: {e}", file=sys.stderr)
-            return 2
+    except (OSError, ValueError) as e:
+        print(f"{path}: {e}", file=sys.stderr)
+        return 2
     logger.remove()
     logger.add(sys.stderr, level="DEBUG" if options.verbose else "WARNING")
     try:
-        asyncio.run(_serve(options))
+        asyncio.run(_serve(options, camera))
     except OSError as e:
         print(f"cannot listen on {options.host} port {options.port}: {e}", file=sys.stderr)
         return 1
@@ -116,11 +124,22 @@ def _parser() -> argparse.ArgumentParser:
         help="let a scripted person join each conversation and say these, each when the replica "
         "has fallen silent",
     )
+    parser.add_argument(
+        "--camera", type=Path, metavar="IMAGE", help="what the scripted person's camera shows"
+    )
     parser.add_argument("--verbose", action="store_true", help="log what happens")
     return parser
 
 
-async def _serve(options: argparse.Namespace) -> None:
+def _read_image(path: Path) -> Picture:
+    """Read a picture file, made smaller where it is too large to be shown."""
+    with Image.open(path) as file:
+        image = file.convert("RGB")
+    image.thumbnail((MAX_WIDTH, MAX_HEIGHT))
+    return Picture(image.tobytes(), *image.size)
+
+
+async def _serve(options: argparse.Namespace, camera: Picture | None) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -130,7 +149,8 @@ async def _serve(options: argparse.Namespace) -> None:
         print(f"{conversation.id}: created ({conversation.persona_name})", flush=True)
         try:
             if options.person and not conversation.test_mode:
-                await _converse(await sandbox.join_person(conversation.id), options.person)
+                person = await sandbox.join_person(conversation.id, camera=camera)
+                await _converse(person, options.person)
         except (TavusRoomError, TimeoutError) as e:
             print(f"{conversation.id}: the person gave up: {e or 'no answer'}", flush=True)
         await sandbox.room(conversation.id).closed()

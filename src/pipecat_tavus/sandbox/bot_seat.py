@@ -8,6 +8,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -16,6 +17,7 @@ from loguru import logger
 from pipecat_tavus.errors import TavusRoomJoinError, TavusRoomSendError
 from pipecat_tavus.sandbox import wire
 from pipecat_tavus.sandbox.faults import Faults
+from pipecat_tavus.sandbox.picture import Picture
 from pipecat_tavus.sandbox.room_hub import Room
 
 _MAX_WAITING = 3000
@@ -45,7 +47,9 @@ class BotSeat:
         self._ws = ws
         self._faults = faults
         self._find_room = find_room
-        self._outgoing: asyncio.Queue[str | bytes | None] = asyncio.Queue()
+        # A number stands for the newest picture of a track: older ones do not wait.
+        self._outgoing: asyncio.Queue[str | bytes | int | None] = asyncio.Queue()
+        self._pictures: dict[int, Picture] = {}
         self._published: dict[int, str] = {}
         self._captured: dict[tuple[str, str], int] = {}
         self._room: Room | None = None
@@ -95,6 +99,11 @@ class BotSeat:
         if self._outgoing.qsize() < _MAX_AUDIO_WAITING:
             self._outgoing.put_nowait(wire.pack_audio(track, rate, pcm))
 
+    def _show(self, track: int, picture: Picture) -> None:
+        if track not in self._pictures:
+            self._outgoing.put_nowait(track)
+        self._pictures[track] = picture
+
     def on_closed(self, reason: str) -> None:
         """Tell the bot, then hang up."""
         self._tell("closed", reason=reason)
@@ -115,6 +124,9 @@ class BotSeat:
             while (frame := await self._outgoing.get()) is not None:
                 if isinstance(frame, str):
                     await self._ws.send_str(frame)
+                elif isinstance(frame, int):
+                    picture = self._pictures.pop(frame)
+                    await self._ws.send_bytes(wire.pack_picture(frame, picture))
                 else:
                     await self._ws.send_bytes(frame)
             await self._ws.close()
@@ -219,16 +231,27 @@ class BotSeat:
             case "capture":
                 source = (str(request["participant"]), str(request["source"]))
                 self._captured[source] = _track(request)
+            case "watch":
+                self._watch(room, request)
             case "subscribe":
                 room.subscriptions[self._id].apply(
                     request.get("participants"), request.get("profiles")
                 )
+                room.cameras.look_again()
             case "send":
                 if wire.message_size(request["message"]) > wire.MAX_APP_MESSAGE:
                     raise ValueError(f"an app message of more than {wire.MAX_APP_MESSAGE} bytes")
                 room.send(self._id, request["message"], request.get("to"))
             case unknown:
                 raise ValueError(f"no request {unknown}")
+
+    def _watch(self, room: Room, request: Mapping[str, Any]) -> None:
+        participant, source = str(request["participant"]), str(request["source"])
+        if participant not in room.participants:
+            raise TavusRoomSendError(f"there is no participant {participant}")
+        if request["format"] != "RGB":
+            raise ValueError(f"the color format is RGB here, not {request['format']!r}")
+        room.cameras.watch(self._id, participant, source, partial(self._show, _track(request)))
 
 
 def _track(request: Mapping[str, Any]) -> int:

@@ -67,9 +67,10 @@ class SandboxConversation:
         return self.body.get("callback_url") or None
 
     @property
-    def max_participants(self) -> int | None:
-        """How many may be in the room, the replica included, or None for any number."""
-        return self.body.get("max_participants")
+    def max_guests(self) -> int | None:
+        """How many may be in the room besides the replica, or None for any number."""
+        limit = self.body.get("max_participants")
+        return limit - (not self.test_mode) if limit else None
 
     def timeout(self, name: str, default: float) -> float:
         """One of the limits in ``properties``.

@@ -8,19 +8,20 @@
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipecat_tavus.errors import TavusRoomClosedError
 from pipecat_tavus.sandbox import pcm as pcm16
+from pipecat_tavus.sandbox.mouth import DEFAULT_MICROPHONE_RATE, Mouth
+from pipecat_tavus.sandbox.picture import Scene, check_scene
 from pipecat_tavus.sandbox.recording import Timeline
 from pipecat_tavus.sandbox.room_hub import Room
 from pipecat_tavus.sandbox.speech import Edge, SpeechEdge, SpeechMeter
 
-DEFAULT_MICROPHONE_RATE = 16000
 DEFAULT_EAR_RATE = 24000
 
 
@@ -56,21 +57,11 @@ class HeardMessage(NamedTuple):
     message: Any
 
 
-class _Saying:
-    """One recording that is being said."""
-
-    def __init__(self, pcm: bytes, rate: int, text: str):
-        self.pcm = pcm
-        self.rate = rate
-        self.text = text
-        self.offset = 0
-        self.said: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-
 class SandboxPerson:
     """A participant who plays a human. ``TavusSandbox.join_person()`` makes one.
 
     Like a real microphone the person's sends all the time, silence between the recordings.
+    What its camera shows is drawn only while somebody watches.
 
     Parameters:
         id: Its participant id.
@@ -81,15 +72,17 @@ class SandboxPerson:
         on_note: Called with each note, or None.
     """
 
-    def __init__(self, room: Room, name: str = "User"):
+    def __init__(self, room: Room, name: str = "User", camera: Scene | None = None):
         """Initialize the person, which takes its seat in the room.
 
         Args:
             room: The room.
             name: Its name.
+            camera: What its camera shows from the first, or None while it is off.
 
         Raises:
             TavusRoomJoinError: The room has closed or is full.
+            ValueError: The camera cannot show that.
         """
         self.name = name
         self.notes: list[Note] = []
@@ -97,16 +90,19 @@ class SandboxPerson:
         self.ear_sample_rate = DEFAULT_EAR_RATE
         self.on_note: Callable[[Note], None] | None = None
         self._room = room
-        self._sayings: deque[_Saying] = deque()
-        self._rate = DEFAULT_MICROPHONE_RATE
         self._ear = SpeechMeter(keep=True)
         self._ticked = asyncio.Event()
         self._in_room = True
         self._joined_at = time.monotonic()
         self._left_at: float | None = None
-        self._mouth_record = Timeline(self._joined_at)
+        self._mouth = Mouth(self._joined_at, partial(self._note, "user"))
         self._ear_record = Timeline(self._joined_at)
-        self.id: str = room.join(self, name=name, kind="person")["participants"]["local"]["id"]
+        if camera is not None:
+            check_scene(camera)
+        data = room.join(self, name=name, kind="person", camera=camera is not None)
+        self.id: str = data["participants"]["local"]["id"]
+        if camera is not None:
+            self.show_camera(camera)
 
     @property
     def replica_is_speaking(self) -> bool:
@@ -117,9 +113,11 @@ class SandboxPerson:
         """Be the microphone, until cancelled or out of the room."""
         at = time.monotonic()
         while self._in_room:
-            at += self._speak_frame(at)
+            pcm, rate = self._mouth.next_frame(at)
+            self._room.audio(self.id, "microphone", pcm, rate)
+            at += pcm16.secs(pcm, rate)
             await asyncio.sleep(max(0.0, at - time.monotonic()))
-            self._finish_saying(at)
+            self._mouth.end_frame(at)
             self._note_replica(self._ear.poll(time.monotonic()))
             self._tick()
 
@@ -143,17 +141,45 @@ class SandboxPerson:
             pcm, rate = pcm16.read_wav(await asyncio.to_thread(path.read_bytes))
             text = path.stem.replace("_", " ")
         self._check_in_room()
-        if not pcm:
-            return
-        saying = _Saying(pcm, rate, text)
-        self._sayings.append(saying)
-        try:
-            await saying.said
-        finally:
-            if saying in self._sayings:
-                self._sayings.remove(saying)
-                if saying.offset:
-                    self._note("user", "stopped_speaking", time.monotonic(), text)
+        if pcm:
+            await self._mouth.say(pcm, rate, text)
+
+    def show_camera(self, scene: Scene, framerate: float = 15) -> None:
+        """Switch the camera on, or let it show something else.
+
+        Args:
+            scene: One picture, or what draws the next one, given the seconds since this call.
+                Where that fails it is logged, and the camera goes off.
+            framerate: Pictures per second.
+
+        Raises:
+            TavusRoomClosedError: The person is not in the room.
+            ValueError: That cannot be shown.
+        """
+        self._check_in_room()
+        self._room.cameras.show(self.id, "camera", scene, framerate)
+
+    def hide_camera(self) -> None:
+        """Switch the camera off. Harmless when it is."""
+        self._room.cameras.hide(self.id, "camera")
+
+    def share_screen(self, scene: Scene, framerate: float = 5) -> None:
+        """Share a screen, or another instead of it.
+
+        Args:
+            scene: As for :meth:`show_camera`.
+            framerate: Pictures per second.
+
+        Raises:
+            TavusRoomClosedError: The person is not in the room.
+            ValueError: That cannot be shown.
+        """
+        self._check_in_room()
+        self._room.cameras.show(self.id, "screenVideo", scene, framerate)
+
+    def stop_sharing(self) -> None:
+        """Share no screen. Harmless when none is shared."""
+        self._room.cameras.hide(self.id, "screenVideo")
 
     async def send_message(self, message: Any, to: str | None = None) -> None:
         """Send an app message.
@@ -190,7 +216,7 @@ class SandboxPerson:
             silence filled in, and their sample rates in Hz.
         """
         until = self._left_at or time.monotonic()
-        user, user_rate = self._mouth_record.render(until, DEFAULT_MICROPHONE_RATE)
+        user, user_rate = self._mouth.record.render(until, DEFAULT_MICROPHONE_RATE)
         replica, replica_rate = self._ear_record.render(until, DEFAULT_EAR_RATE)
         return user, replica, (user_rate, replica_rate)
 
@@ -276,32 +302,6 @@ class SandboxPerson:
         """The call is over."""
         self._out()
 
-    def _speak_frame(self, at: float) -> float:
-        """Send one frame; gives its length in seconds."""
-        saying = self._sayings[0] if self._sayings else None
-        if saying is None:
-            pcm = bytes(pcm16.frame_bytes(self._rate))
-        else:
-            self._rate = saying.rate
-            size = pcm16.frame_bytes(saying.rate)
-            said = saying.pcm[saying.offset : saying.offset + size]
-            if not saying.offset:
-                self._note("user", "started_speaking", at, saying.text)
-            self._mouth_record.add(at, said, saying.rate)
-            saying.offset += size
-            pcm = said.ljust(size, b"\0")
-        self._room.audio(self.id, "microphone", pcm, self._rate)
-        return pcm16.secs(pcm, self._rate)
-
-    def _finish_saying(self, at: float) -> None:
-        saying = self._sayings[0] if self._sayings else None
-        if saying is not None and saying.offset >= len(saying.pcm):
-            self._sayings.popleft()
-            padding = pcm16.secs(bytes(saying.offset - len(saying.pcm)), saying.rate)
-            self._note("user", "stopped_speaking", at - padding, saying.text)
-            if not saying.said.done():
-                saying.said.set_result(None)
-
     def _note_replica(self, edges: list[SpeechEdge]) -> None:
         for edge in edges:
             self._note("replica", edge.what, edge.at)
@@ -324,11 +324,7 @@ class SandboxPerson:
         self._left_at = time.monotonic()
         self._note_replica(self._ear.stop(self._left_at))
         self._tick()
-        for saying in self._sayings:
-            if not saying.said.done():
-                saying.said.set_exception(
-                    TavusRoomClosedError(f"{self.name} left the room while speaking")
-                )
+        self._mouth.shut(TavusRoomClosedError(f"{self.name} left the room while speaking"))
 
     def _tick(self) -> None:
         """Let whoever waits look again."""

@@ -21,8 +21,10 @@ from pipecat_tavus.sandbox import pcm as pcm16
 from pipecat_tavus.sandbox.announcer import Announcer
 from pipecat_tavus.sandbox.conversation import SandboxConversation
 from pipecat_tavus.sandbox.echo_voice import EchoVoice, RefusedChunk
+from pipecat_tavus.sandbox.face import Face
 from pipecat_tavus.sandbox.interactions import RefusedMessage
 from pipecat_tavus.sandbox.narrator import Narrator
+from pipecat_tavus.sandbox.picture import Picture
 from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.room_hub import Room
 from pipecat_tavus.sandbox.speech import SpeechEdge, SpeechMeter
@@ -71,6 +73,7 @@ class Replica:
         self._narrator = Narrator(self._tells, settings.transcripts, settings.word_secs)
         self._track = TrackVoice(settings.rendering_delay, settings.gap, _new_id)
         self._echo = EchoVoice(settings.rendering_delay)
+        self._face = Face(*settings.face_size)
         self._heard: dict[str, SpeechMeter] = {}
         self._playable_at: float | None = None
         self._wake = asyncio.Event()
@@ -111,9 +114,12 @@ class Replica:
             kind="replica",
             user_id=user_id,
             playable=delay <= 0,
+            camera=self._has_camera,
         )
         self.id = data["participants"]["local"]["id"]
         self._playable_at = time.monotonic() + delay if delay > 0 else None
+        if self._playable_at is None:
+            self._show_face()
         self._tells.system("system.replica_joined")
         self._on_joined()
         self._look_again()
@@ -260,6 +266,7 @@ class Replica:
         if self._playable_at is not None and self._playable_at <= now and self.id is not None:
             self._playable_at = None
             self._room.become_playable(self.id)
+            self._show_face()
         self._happened(self._track.step(now))
         self._happened(self._echo.step(now))
         self._tells.step(now)
@@ -278,6 +285,21 @@ class Replica:
             self._narrator.tell(happening)
             if isinstance(happening, Sound) and self.id is not None and self._playable_at is None:
                 self._room.audio(self.id, "microphone", happening.pcm, happening.rate)
+                self._face.say(happening)
+
+    @property
+    def _has_camera(self) -> bool:
+        return not self._conversation.body.get("audio_only")
+
+    def _show_face(self) -> None:
+        if self.id is not None and self._has_camera:
+            framerate = self._settings.framerate
+            self._room.cameras.show(self.id, "camera", self._draw_face, framerate)
+
+    def _draw_face(self, _: float) -> Picture:
+        now = time.monotonic()
+        self._step(now)  # What sounds by now goes out before the picture of it.
+        return self._face.draw(now)
 
     def _send(self, event: Mapping[str, Any]) -> None:
         if self.id is not None:

@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pipecat_tavus.sandbox.cameras import MAX_FRAMERATE
+from pipecat_tavus.sandbox.face import MIN_HEIGHT, MIN_WIDTH
+from pipecat_tavus.sandbox.picture import MAX_HEIGHT, MAX_WIDTH
+
 EventForm = Literal["old", "new", "both", "none"]
 RoleName = Literal["replica", "pal"]
 
@@ -38,6 +42,9 @@ class ReplicaSettings:
             a single text is for the first. None where no utterances are told. What it speaks
             from text has that text.
         word_secs: Seconds of sound that a word takes.
+        face_size: Width and height of its camera's pictures, in pixels, 32x24 to 1280x720.
+            There is no camera where the conversation is ``audio_only``.
+        framerate: Its camera's pictures per second, at most 60.
     """
 
     join_delay: float = 0.3
@@ -50,6 +57,16 @@ class ReplicaSettings:
     disorder: bool = False
     transcript: str | Sequence[str] | None = None
     word_secs: float = 0.3
+    face_size: tuple[int, int] = (320, 240)
+    framerate: float = 25.0
+
+    def __post_init__(self) -> None:
+        """Refuse a face that could not be shown."""
+        width, height = self.face_size
+        if not (MIN_WIDTH <= width <= MAX_WIDTH and MIN_HEIGHT <= height <= MAX_HEIGHT):
+            raise ValueError(f"no face is of {width}x{height}: 32x24 to 1280x720 are")
+        if not 0 < self.framerate <= MAX_FRAMERATE:
+            raise ValueError(f"framerate is more than 0, at most 60, not {self.framerate}")
 
     @property
     def transcripts(self) -> list[str]:

@@ -12,7 +12,6 @@ Needs nothing of the sandbox but the room's URL, so the sandbox may run in anoth
 import asyncio
 import itertools
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
 from loguru import logger
@@ -24,27 +23,17 @@ from pipecat.frames.frames import (
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
-from pipecat_tavus.errors import TavusRoomError, TavusRoomJoinError, TavusRoomSendError
+from pipecat_tavus.errors import TavusRoomJoinError, TavusRoomSendError
 from pipecat_tavus.room.seam import AudioCallback, RoomConfig, VideoCallback
 from pipecat_tavus.sandbox import pcm as pcm16
 from pipecat_tavus.sandbox import wire
 from pipecat_tavus.sandbox.bot_track import BotTrack
+from pipecat_tavus.sandbox.captures import AudioCaptures, VideoCaptures
 from pipecat_tavus.sandbox.ear import Ear
 from pipecat_tavus.sandbox.room_socket import RoomSocket
 
 _CANCEL_SECS = 2.0
-_MAX_SOUND_WAITING = 1500
 _MICROPHONE = "microphone"
-
-
-@dataclass
-class _Capture:
-    """A source that the bot hears."""
-
-    participant_id: str
-    source: str
-    callback: AudioCallback
-    ear: Ear
 
 
 class SandboxRoom:
@@ -62,11 +51,10 @@ class SandboxRoom:
         self._out_sample_rate = 0
         self._socket: RoomSocket | None = None
         self._tasks: list[asyncio.Task[Any]] = []
-        # None ends the task that reads a queue.
+        # None ends the task that reads it.
         self._events: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue()
-        self._sound: asyncio.Queue[tuple[_Capture, bytes, int] | None] = asyncio.Queue()
+        self._sound, self._pictures = AudioCaptures(), VideoCaptures()
         self._tracks: dict[str | None, BotTrack] = {}
-        self._captures: dict[int, _Capture] = {}
         self._unregistered: set[str | None] = set()
         self._numbers = itertools.count(1)
 
@@ -101,9 +89,9 @@ class SandboxRoom:
             return
         if self._task_manager is None:
             raise TavusRoomJoinError("The room cannot be joined before setup()")
-        events, sound = asyncio.Queue[Mapping[str, Any] | None](), asyncio.Queue[Any]()
-        self._events, self._sound = events, sound
-        socket = self._socket = RoomSocket(events.put_nowait, self._take_sound)
+        events = self._events = asyncio.Queue[Mapping[str, Any] | None]()
+        sound, pictures = self._sound, self._pictures = AudioCaptures(), VideoCaptures()
+        socket = self._socket = RoomSocket(events.put_nowait, sound.take, pictures.take)
         try:
             data = await self._enter(socket)
             await self._config.listener.on_joined(data)
@@ -118,9 +106,9 @@ class SandboxRoom:
         socket, self._socket = self._socket, None
         tasks, self._tasks = self._tasks, []
         self._tracks.clear()
-        self._captures.clear()
         self._events.put_nowait(None)
-        self._sound.put_nowait(None)
+        self._sound.stop()
+        self._pictures.stop()
         try:
             if socket is not None:
                 await socket.close()
@@ -212,7 +200,7 @@ class SandboxRoom:
         await self.update_subscriptions({participant_id: {"media": media}})
         number = next(self._numbers)
         ear = Ear(sample_rate, callback_interval_ms)
-        self._captures[number] = _Capture(participant_id, audio_source, callback, ear)
+        self._sound.add(number, participant_id, audio_source, callback, ear)
         await self._request(
             f"The audio of {participant_id} cannot be captured",
             "capture",
@@ -229,12 +217,35 @@ class SandboxRoom:
         video_source: str = "camera",
         color_format: str = "RGB",
     ) -> None:
-        """See a participant: not yet possible.
+        """See a participant.
+
+        Args:
+            participant_id: Whom.
+            callback: Gets the pictures as :class:`~pipecat_tavus.sandbox.captures.SandboxVideo`,
+                as many as are sent; it loses those for which it is too slow.
+            framerate: Accepted: as with Daily, who takes the pictures chooses among them.
+            video_source: ``camera`` or ``screenVideo``.
+            color_format: ``RGB``.
 
         Raises:
-            TavusRoomError: The sandbox has no cameras yet.
+            TavusRoomSendError: The room refused.
         """
-        raise TavusRoomError("The sandbox has no cameras yet: video cannot be captured")
+        number, pictures = next(self._numbers), self._pictures
+        pictures.add(number, participant_id, video_source, callback)
+        try:
+            await self._request(
+                f"The video of {participant_id} cannot be captured",
+                "watch",
+                track=number,
+                participant=participant_id,
+                source=video_source,
+                format=color_format,
+            )
+        except BaseException:
+            pictures.remove(number)
+            raise
+        media = {"media": {video_source: "subscribed"}}
+        await self.update_subscriptions({participant_id: media})
 
     async def update_subscriptions(
         self,
@@ -264,7 +275,8 @@ class SandboxRoom:
             async with asyncio.timeout(config.join_timeout):
                 data = await socket.open(config.url, config.token, config.bot_name)
                 self._start(self._read(socket, self._events), "reader")
-                self._start(self._hear(self._sound), "sound")
+                self._start(self._sound.run(), "sound")
+                self._start(self._pictures.run(), "pictures")
                 if config.params.audio_out_enabled and config.params.microphone_out_enabled:
                     await self._publish(_MICROPHONE, None)
         except TimeoutError as e:
@@ -304,28 +316,10 @@ class SandboxRoom:
         )
         self._tasks.append(task)
 
-    def _take_sound(self, track: int, pcm: bytes, rate: int) -> None:
-        capture = self._captures.get(track)
-        if capture is None:
-            return
-        if self._sound.qsize() >= _MAX_SOUND_WAITING:
-            self._sound.get_nowait()
-        self._sound.put_nowait((capture, pcm, rate))
-
     async def _read(
         self, socket: RoomSocket, events: asyncio.Queue[Mapping[str, Any] | None]
     ) -> None:
         events.put_nowait({"type": "closed", "reason": await socket.read()})
-
-    async def _hear(self, sound: asyncio.Queue[tuple[_Capture, bytes, int] | None]) -> None:
-        """Give sound to who captures it, apart from the events, which may take their time."""
-        while (heard := await sound.get()) is not None:
-            capture, pcm, rate = heard
-            try:
-                for audio in await capture.ear.hear(pcm, rate):
-                    await capture.callback(capture.participant_id, audio, capture.source)
-            except Exception as e:
-                logger.exception(f"A callback for the audio of a participant failed: {e}")
 
     async def _tell(
         self, socket: RoomSocket, events: asyncio.Queue[Mapping[str, Any] | None]

@@ -13,10 +13,11 @@ seat is the server's end of its WebSocket, the replica and scripted people sit i
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Literal, NamedTuple, Protocol
 
 from pipecat_tavus.errors import TavusRoomJoinError, TavusRoomSendError
+from pipecat_tavus.sandbox.cameras import Cameras
 from pipecat_tavus.sandbox.subscriptions import Subscriptions
 
 Kind = Literal["bot", "person", "replica"]
@@ -92,6 +93,7 @@ class Room:
         messages: Every app message that was sent.
         events: Who came and went, and when.
         subscriptions: What each bot receives, by the bot's id; kept when it has left.
+        cameras: What is shown, and who watches it.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Room:
         *,
         capacity: int | None = None,
         on_change: "Callable[[Room], None]" = lambda room: None,
+        spawn: Callable[[Coroutine[Any, Any, None]], Any] = asyncio.create_task,
     ):
         """Initialize an empty, open room.
 
@@ -107,12 +110,14 @@ class Room:
             conversation_id: The conversation that it belongs to.
             capacity: How many may be in it besides the replica, or None for any number.
             on_change: Called with the room when somebody came or went.
+            spawn: Starts a task.
         """
         self.conversation_id = conversation_id
         self.participants: dict[str, dict[str, Any]] = {}
         self.messages: list[AppMessage] = []
         self.events: list[RoomEvent] = []
         self.subscriptions: dict[str, Subscriptions] = {}
+        self.cameras = Cameras(spawn, self._change_media, self._delivers)
         self._capacity = capacity
         self._on_change = on_change
         self._seats: dict[str, tuple[Seat, Kind]] = {}
@@ -155,6 +160,7 @@ class Room:
         kind: Kind,
         user_id: str | None = None,
         playable: bool = True,
+        camera: bool = False,
     ) -> dict[str, Any]:
         """Take a seat.
 
@@ -164,6 +170,7 @@ class Room:
             kind: What it is.
             user_id: Its user id; a new one by default.
             playable: Whether what it sends can be played, or is still ``loading``.
+            camera: Whether its camera is on from the first.
 
         Returns:
             As Daily's join data: ``participants`` with the own one as ``local`` and everybody
@@ -177,7 +184,7 @@ class Room:
         if kind != "replica" and self._capacity is not None and self.guests >= self._capacity:
             raise TavusRoomJoinError("the meeting is full")
         id = str(uuid.uuid4())
-        participant = _participant(id, name, user_id or str(uuid.uuid4()), kind)
+        participant = _participant(id, name, user_id or str(uuid.uuid4()), kind, camera)
         if not playable:
             _change(participant, "playable", "loading")
         others = {other: dict(data) for other, data in self.participants.items()}
@@ -206,6 +213,7 @@ class Room:
         if seated is None:
             return
         participant = self.participants.pop(participant_id)
+        self.cameras.forget(participant_id)
         self.events.append(RoomEvent(time.monotonic(), "left", participant_id, seated[1], reason))
         for told, _ in self._others(participant_id):
             told.on_participant_left(participant, reason)
@@ -286,16 +294,27 @@ class Room:
             self.events.append(RoomEvent(now, "left", id, kind, reason))
         self.events.append(RoomEvent(now, "closed", "", "", reason))
         self.participants.clear()
+        self.cameras.clear()
         for seat, _ in seats.values():
             seat.on_closed(reason)
         self._on_change(self)
+
+    def _change_media(self, participant_id: str, source: str, state: str) -> None:
+        participant = self.participants[participant_id]
+        if participant["media"][source]["state"] != state:
+            participant["media"][source] = _media(state)
+            for told, _ in self._others(participant_id):
+                told.on_participant_updated(participant)
+
+    def _delivers(self, bot_id: str, participant_id: str, source: str) -> bool:
+        return self.subscriptions[bot_id].delivers(participant_id, source)
 
     def _others(self, id: str) -> list[tuple[Seat, str]]:
         return [(seat, other) for other, (seat, _) in self._seats.items() if other != id]
 
 
-def _participant(id: str, name: str, user_id: str, kind: Kind) -> dict[str, Any]:
-    sees = "playable" if kind == "replica" else "off"
+def _participant(id: str, name: str, user_id: str, kind: Kind, camera: bool) -> dict[str, Any]:
+    sees = "playable" if camera else "off"
     hears = "off" if kind == "bot" else "playable"
     return {
         "id": id,

@@ -18,6 +18,7 @@ from loguru import logger
 
 from pipecat_tavus.errors import TavusRoomJoinError, TavusRoomSendError
 from pipecat_tavus.sandbox import wire
+from pipecat_tavus.sandbox.picture import Picture
 
 _REQUEST_SECS = 5.0
 _CLOSE_SECS = 2.0
@@ -30,15 +31,18 @@ class RoomSocket:
         self,
         on_event: Callable[[Mapping[str, Any]], None],
         on_audio: Callable[[int, bytes, int], None],
+        on_picture: Callable[[int, Picture], None],
     ):
         """Initialize a socket that is not connected.
 
         Args:
             on_event: Gets what the room tells, in its order.
             on_audio: Gets the number of a captured track, mono PCM16 and its rate in Hz.
+            on_picture: Gets the number of a watched track and its next picture.
         """
         self._on_event = on_event
         self._on_audio = on_audio
+        self._on_picture = on_picture
         self._session: aiohttp.ClientSession | None = None
         self._ws: aiohttp.ClientWebSocketResponse | None = None
         self._answers: dict[int, asyncio.Future[str | None]] = {}
@@ -102,7 +106,7 @@ class RoomSocket:
         try:
             async for message in ws:
                 if message.type is aiohttp.WSMsgType.BINARY:
-                    self._on_audio(*_sound(message.data))
+                    self._take_media(message.data)
                 elif message.type is aiohttp.WSMsgType.TEXT:
                     event = wire.decode(message.data)
                     if event["type"] == "closed":
@@ -183,12 +187,14 @@ class RoomSocket:
             for number in self._answers:
                 self._answer(number, "the bot left the room")
 
+    def _take_media(self, frame: bytes) -> None:
+        if wire.is_picture(frame):
+            self._on_picture(*wire.unpack_picture(frame))
+        else:
+            track, rate, pcm = wire.unpack_audio(frame)
+            self._on_audio(track, pcm, rate)
+
     def _answer(self, number: int, error: str | None) -> None:
         answer = self._answers.get(number)
         if answer is not None and not answer.done():
             answer.set_result(error)
-
-
-def _sound(frame: bytes) -> tuple[int, bytes, int]:
-    track, rate, pcm = wire.unpack_audio(frame)
-    return track, pcm, rate

@@ -22,6 +22,7 @@ from pipecat_tavus.sandbox.bot_seat import BotSeat
 from pipecat_tavus.sandbox.conversation import SandboxConversation
 from pipecat_tavus.sandbox.faults import Faults
 from pipecat_tavus.sandbox.person import SandboxPerson
+from pipecat_tavus.sandbox.picture import Scene
 from pipecat_tavus.sandbox.replica import Replica
 from pipecat_tavus.sandbox.replica_settings import ReplicaSettings
 from pipecat_tavus.sandbox.rest import PREFIX, RequestRecord, Rest
@@ -167,15 +168,14 @@ class TavusSandbox:
         conversation = self._store.create(
             body, now=time.monotonic(), room_base=f"{self._base_url}/rooms"
         )
-        has_replica = not conversation.test_mode
-        capacity = conversation.max_participants
         room = Room(
             conversation.id,
-            capacity=capacity - has_replica if capacity else None,
+            capacity=conversation.max_guests,
             on_change=self._room_changed,
+            spawn=self._spawn,
         )
         self._rooms[conversation.id] = room
-        if has_replica:
+        if not conversation.test_mode:
             replica = Replica(
                 conversation,
                 room,
@@ -279,20 +279,24 @@ class TavusSandbox:
         """
         return list(self._store.get(conversation_id).interactions)
 
-    async def join_person(self, conversation_id: str, name: str = "User") -> SandboxPerson:
+    async def join_person(
+        self, conversation_id: str, name: str = "User", *, camera: Scene | None = None
+    ) -> SandboxPerson:
         """Let a scripted human join a conversation.
 
         Args:
             conversation_id: Which.
             name: The human's name in the room.
+            camera: What its camera shows from the first; off by default.
 
         Returns:
             The person.
 
         Raises:
             TavusRoomJoinError: The room has closed or is full.
+            ValueError: The camera cannot show that.
         """
-        person = SandboxPerson(self.room(conversation_id), name)
+        person = SandboxPerson(self.room(conversation_id), name, camera)
         self._spawn(person.run())
         return person
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 STATES = ("subscribed", "unsubscribed", "staged")
+VIDEO_SOURCES = ("camera", "screenVideo")
 
 
 class Subscriptions(dict[str, dict[str, Any]]):
@@ -20,7 +21,7 @@ class Subscriptions(dict[str, dict[str, Any]]):
     """
 
     def __init__(self) -> None:
-        """Initialize with everything subscribed, as Daily does."""
+        """Initialize with all sound and no picture subscribed, as Pipecat joins Daily."""
         super().__init__()
         self.profiles: dict[str, dict[str, Any]] = {}
 
@@ -48,11 +49,12 @@ class Subscriptions(dict[str, dict[str, Any]]):
             _merge(self.profiles.setdefault(name, {}), media)
 
     def delivers(self, participant_id: str, source: str) -> bool:
-        """Whether a participant's audio is received.
+        """Whether a participant's audio or video is received.
 
         Args:
             participant_id: Who.
-            source: ``microphone``, ``screenAudio`` or the name of a custom track.
+            source: ``microphone``, ``camera``, ``screenAudio``, ``screenVideo`` or the name
+                of a custom audio track.
 
         Returns:
             Whether it is.
@@ -65,7 +67,7 @@ class Subscriptions(dict[str, dict[str, Any]]):
             state = media.get(source, media.get("customAudio", {}).get(source))
             if state is not None:
                 return state == "subscribed"
-        return True
+        return source not in VIDEO_SOURCES
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:
