@@ -89,6 +89,11 @@ class Presenter:
         self._spoken = SpokenWords()
         self.is_over = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be heard."""
+        return not self._playout
+
     def request(self) -> None:
         """Speech came to be handed over, perhaps only later."""
         self._playout.request(time.monotonic())
