@@ -9,6 +9,7 @@
 import asyncio
 import copy
 import math
+import time
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -99,7 +100,7 @@ class Voice(TavusOutputTransport):
         self._listener = self._hearing
         self._following: asyncio.Task[None] | None = None
         self._rate = 0
-        self._ends_in_silence = True
+        self._pushed_at = 0.0
 
     @property
     def is_usable(self) -> bool:
@@ -148,6 +149,7 @@ class Voice(TavusOutputTransport):
             error: The error.
             force_treat_as_permanent: Whether the processor is of no use from now on.
         """
+        error.processor = self._processor
         await self._processor.push_error_frame(error, force_treat_as_permanent)
 
     def shut_up(self) -> None:
@@ -167,7 +169,7 @@ class Voice(TavusOutputTransport):
         sounds = not is_silence(audio.audio_frames)
         if not self._hearing.take(sounds):
             return False
-        self._ends_in_silence = not sounds
+        self._pushed_at = time.monotonic()
         await self._push_sound(audio.audio_frames, audio.sample_rate, audio.num_channels, source)
         if sounds and (self._following is None or self._following.done()):
             self._following = cast("asyncio.Task[None]", self.create_task(self._follow()))
@@ -180,7 +182,8 @@ class Voice(TavusOutputTransport):
             self._hearing.look()
         # Daily's rooms are never without sound, be it silence. Others may be, and any where
         # the replica has left. What was interrupted needs no end.
-        if not self._ends_in_silence and math.isfinite(quiet_secs):
+        pause = time.monotonic() - self._pushed_at
+        if pause > 2 * _LOOK_SECS and math.isfinite(quiet_secs):
             await self._push_sound(bytes(int(self._rate * _CLOSING_SECS) * 2), self._rate, 1)
 
     async def _push_sound(

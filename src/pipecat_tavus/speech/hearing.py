@@ -16,7 +16,7 @@ from pipecat_tavus.events.events import (
     StoppedSpeakingEvent,
     StreamingUtteranceEvent,
 )
-from pipecat_tavus.events.speech_listener import SpeechListener
+from pipecat_tavus.speech.presenter import Presenter
 
 TAIL_SECS = 0.5
 """For how many seconds silence behind a sound goes on: from 0.35 s of it Pipecat's output
@@ -29,8 +29,9 @@ _PAUSE = 0.3
 """Seconds without a sound after which it is silent, whatever it says: longer than between
 most words."""
 
-_SHUT = 3.0
-"""For how many seconds at most what was interrupted is waited out."""
+_SHUT = 1.5
+"""For how many seconds at most the rest of what was interrupted is waited out: what was not
+begun yet for no longer than ``_PAUSE``."""
 
 
 class Hearing:
@@ -43,14 +44,14 @@ class Hearing:
     What it still says of an utterance that was interrupted does not go on.
     """
 
-    def __init__(self, listener: SpeechListener, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, presenter: Presenter, clock: Callable[[], float] = time.monotonic):
         """Initialize it with nothing heard.
 
         Args:
-            listener: Who is told what the replica says of its speaking, in step.
+            presenter: Who is told what the replica says of its speaking, in step.
             clock: Tells the time in seconds.
         """
-        self._listener = listener
+        self._presenter = presenter
         self._clock = clock
         self._held = deque[StartedSpeakingEvent | StoppedSpeakingEvent]()
         # Whether the replica tells of its speaking, once that is known.
@@ -58,8 +59,10 @@ class Hearing:
         self._begun_untold: float | None = None
         # The last sound that came, and the last one that went on.
         self._came_at = self._passed_at = -math.inf
-        # Since when nothing goes on, and whether the replica said meanwhile that it stopped.
+        # Since when nothing goes on, at most until when, and whether the replica said meanwhile
+        # that it stopped.
         self._shut_at: float | None = None
+        self._shut_until = 0.0
         self._has_stopped = False
 
     @property
@@ -88,7 +91,7 @@ class Hearing:
         if self._shut_at is not None:
             pause = now - max(since, self._shut_at)
             needed = _SILENT if self._has_stopped else _PAUSE
-            if pause < needed and now - self._shut_at < _SHUT:
+            if pause < needed and now < self._shut_until:
                 return False
             self._shut_at = None
         if self.is_silent:
@@ -99,7 +102,10 @@ class Hearing:
 
     def interrupt(self) -> None:
         """What the replica says is interrupted: the rest of it does not go on."""
-        self._shut_at, self._has_stopped = self._clock(), False
+        now = self._clock()
+        speaks = now - self._came_at < _PAUSE
+        self._shut_at, self._shut_until = now, now + (_SHUT if speaks else _PAUSE)
+        self._has_stopped = False
         self._passed_at = -math.inf
         self._begun_untold = None
         self._held.clear()
@@ -113,7 +119,7 @@ class Hearing:
             # It may be only late to tell, for the first time.
             if self._tells is False or self._clock() - begun >= _PAUSE:
                 self._tells = False
-                self._tell(StartedSpeakingEvent(role="replica"))
+                self._tell(StartedSpeakingEvent(role="replica"), begun)
 
     def on_speaking(self, event: StartedSpeakingEvent | StoppedSpeakingEvent) -> None:
         """The replica says that it has started or stopped speaking.
@@ -140,18 +146,20 @@ class Hearing:
         Args:
             event: What Tavus says.
         """
-        self._listener.on_streaming_utterance(event)
+        self._presenter.on_streaming_utterance(event)
 
     def on_left(self) -> None:
         """The bot has left the room: nothing is heard any more."""
         self._passed_at = -math.inf
-        self._listener.on_left()
+        self._presenter.on_left()
 
     def _is_true(self, event: StartedSpeakingEvent | StoppedSpeakingEvent) -> bool:
         if isinstance(event, StartedSpeakingEvent):
             return self.quiet_secs < _SILENT
         return event.interrupted or self.quiet_secs >= _SILENT
 
-    def _tell(self, event: StartedSpeakingEvent | StoppedSpeakingEvent) -> None:
+    def _tell(
+        self, event: StartedSpeakingEvent | StoppedSpeakingEvent, at: float | None = None
+    ) -> None:
         self._begun_untold = None
-        self._listener.on_speaking(event)
+        self._presenter.on_speaking(event, at)

@@ -174,15 +174,18 @@ class Presenter:
             pass
         self._changed.clear()
 
-    def on_speaking(self, event: StartedSpeakingEvent | StoppedSpeakingEvent) -> None:
+    def on_speaking(
+        self, event: StartedSpeakingEvent | StoppedSpeakingEvent, at: float | None = None
+    ) -> None:
         """The replica, or the user, started or stopped to speak.
 
         Args:
             event: What Tavus says.
+            at: When it did (``time.monotonic()``), if not now.
         """
         if event.role != "replica":
             return
-        now = time.monotonic()
+        now = time.monotonic() if at is None else at
         if isinstance(event, StartedSpeakingEvent):
             latency = self._speech.replica_started(now, event.inference_id)
             if latency is not None:
