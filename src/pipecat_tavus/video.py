@@ -29,7 +29,12 @@ from pipecat.frames.frames import (
     TTSAudioRawFrame,
     TTSStoppedFrame,
 )
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor, FrameProcessorSetup
+from pipecat.processors.frame_processor import (
+    FrameCallback,
+    FrameDirection,
+    FrameProcessor,
+    FrameProcessorSetup,
+)
 from pipecat.utils.errors import ErrorCategory
 
 from pipecat_tavus.client import TavusTransportClient
@@ -173,6 +178,24 @@ class TavusVideoService(ConversationHandlers, FrameProcessor):
         finally:
             await self._voice.cleanup()
 
+    async def queue_frame(
+        self,
+        frame: Frame,
+        direction: FrameDirection = FrameDirection.DOWNSTREAM,
+        callback: FrameCallback | None = None,
+    ) -> None:
+        """Queue a frame, and note that the transport behind is ready.
+
+        Args:
+            frame: The frame.
+            direction: Where it goes.
+            callback: Called when it was processed.
+        """
+        if isinstance(frame, OutputTransportReadyFrame):
+            # Here, as it is processed only behind the speech that waits for it.
+            self._ready.set()
+        await super().queue_frame(frame, direction, callback)
+
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """Process a frame: speech goes to the replica, all else goes on, in its place.
 
@@ -184,9 +207,7 @@ class TavusVideoService(ConversationHandlers, FrameProcessor):
             self._voice.shut_up()
             self._asked_at, self._is_asking = None, False
         await super().process_frame(frame, direction)
-        if isinstance(frame, OutputTransportReadyFrame):
-            self._ready.set()
-        elif isinstance(frame, TTSAudioRawFrame) and frame.transport_destination is None:
+        if isinstance(frame, TTSAudioRawFrame) and frame.transport_destination is None:
             self._ask()
             await self._wait_for_transport()
         elif isinstance(frame, TTSStoppedFrame):
