@@ -35,11 +35,12 @@ from pipecat.transports.base_transport import TransportParams
 
 from pipecat_tavus import (
     ConversationOptions,
-    TavusApiError,
     TavusConfigError,
+    TavusOutOfCreditsError,
     TavusParams,
     TavusReplicaAbsentError,
     TavusRoomClosedError,
+    TavusRoomJoinError,
     TavusVideoService,
 )
 from pipecat_tavus.sandbox import Picture, ReplicaSettings, TavusSandbox, mouth_of
@@ -262,13 +263,14 @@ async def test_words_come_with_their_sound_however_late_that_is(monkeypatch, del
         room_factory=LateRoom,
         before=[Speaker(timed=True)],
     ) as it:
-        for turn in (1, 2):
+        # The second time, where it says nothing: from then on it is known not to.
+        turns = 2 if events == "none" else 1
+        for turn in range(1, turns + 1):
             await it.bot.worker.queue_frame(TTSSpeakFrame("one two three"))
             await it.until_told(BotStoppedSpeakingFrame, turn)
-        told = it.told(TTSTextFrame)[3:]
-        # The second time: a replica that says nothing is known to from then on.
-        second = it.screen.audio.rindex(tone(WORD, RATE, seed=1))
-        off = [told[n] - it.screen.played_at(second + int(n * WORD * RATE) * 2) for n in range(3)]
+        told = it.told(TTSTextFrame)[-3:]
+        sound = it.screen.audio.rindex(tone(WORD, RATE, seed=1))
+        off = [told[n] - it.screen.played_at(sound + int(n * WORD * RATE) * 2) for n in range(3)]
         assert -0.1 < min(off) and max(off) < 0.2
 
 
@@ -298,9 +300,10 @@ async def test_the_time_to_first_byte_is_told_once_for_each_utterance(monkeypatc
             await it.say(tone(0.3, RATE, seed=n))
             await it.until_told(BotStoppedSpeakingFrame, n)
         # One that is interrupted before it is heard has none.
-        await it.say(tone(0.3, RATE, seed=3))
-        await asyncio.sleep(0.1)
+        await it.say(tone(0.3, RATE, seed=3), stopped=False)
+        await asyncio.sleep(0.05)
         await it.bot.worker.queue_frame(InterruptionFrame())
+        await asyncio.sleep(0.3)
         await it.say(tone(0.3, RATE, seed=4))
         await it.until_told(BotStoppedSpeakingFrame, 3)
         told = [d for f in it.bot.spoken.of(MetricsFrame) for d in f.data]
@@ -444,21 +447,27 @@ async def test_failures_are_told_as_errors_of_the_service_and_end_the_run(monkey
         assert [args[0] for args in it.bot.named("on_error")] == it.bot.errors
 
 
-async def test_a_creation_that_fails_ends_the_run(monkeypatch):
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [("POST /conversations", TavusOutOfCreditsError), ("JOIN", TavusRoomJoinError)],
+)
+async def test_a_set_up_that_fails_ends_the_run(monkeypatch, call, kind):
     async with TavusSandbox() as sandbox:
-        sandbox.fail("POST /conversations", status=402, times=9)
+        sandbox.fail(call, status=402)
         monkeypatch.setenv("TAVUS_API_URL", sandbox.api_url)
         service = TavusVideoService(api_key=sandbox.api_key, replica_id="r1")
         async with Bot(Behind(service, Screen()), use=("output",), before=[service]) as bot:
             await bot.finish()
-        assert [type(e.exception).__mro__[1] for e in bot.errors] == [TavusApiError]
-        assert bot.errors[0].processor is service
+        [error] = bot.errors
+        assert isinstance(error.exception, kind)
+        assert (error.processor, error.category) == (service, error.exception.category)
 
 
 def test_what_it_is_made_of_is_as_the_transports(monkeypatch):
     monkeypatch.setenv("TAVUS_API_KEY", "k")
     monkeypatch.setenv("TAVUS_FACE_ID", "f1")
-    assert TavusVideoService()._client._options.body()["persona_id"] == "pipecat-stream"
+    options = TavusVideoService()._client._options.body()
+    assert (options["persona_id"], options["face_id"]) == ("pipecat-stream", "f1")
     assert TavusVideoService(persona_id="pipecat0")._client.audio_delivery == "echo"
     # Daily gives nothing to who does not say so.
     given = TavusVideoService(params=TavusParams(audio_in_enabled=False))._client._params
