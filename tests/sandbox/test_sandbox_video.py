@@ -71,7 +71,7 @@ async def test_a_camera_reaches_who_captures_it_pixel_by_pixel_at_its_own_rate()
         assert eyes.who == (person.id, "camera")
         assert all(p == Picture(bytes([p.pixels[0], 7, 9]) * 6, 3, 2) for _, p in eyes.seen)
         drawn = [p.pixels[0] for _, p in eyes.seen]
-        assert drawn[0] < 10 and drawn == sorted(set(drawn))
+        assert drawn[0] < 10 and drawn == sorted(drawn) and len(set(drawn)) > 15
         secs = eyes.seen[20][0] - eyes.seen[0][0]
         assert 0.9 <= secs <= 1.6
 
@@ -142,6 +142,34 @@ async def test_what_is_not_subscribed_or_hidden_is_neither_seen_nor_drawn():
         await until(lambda: eyes.last() == GREEN)
 
 
+async def test_for_a_bot_that_has_left_nothing_is_drawn():
+    drawn: list[float] = []
+
+    def draw(secs):
+        drawn.append(secs)
+        return RED
+
+    async with room() as (sandbox, bot, person):
+        person.show_camera(draw, framerate=50)
+        for _ in range(2):
+            await bot.room.capture_participant_video(person.id, Eyes())
+            seen = len(drawn)
+            await until(lambda seen=seen: len(drawn) > seen + 3)
+            await bot.room.leave()
+            await asyncio.sleep(0.1)
+            seen = len(drawn)
+            await asyncio.sleep(0.2)
+            assert len(drawn) == seen
+            await bot.room.join()
+        await bot.room.capture_participant_video(person.id, Eyes())
+        sandbox.close_room(next(iter(sandbox.conversations)))
+        person.hide_camera()
+        await asyncio.sleep(0.1)
+        seen = len(drawn)
+        await asyncio.sleep(0.2)
+        assert len(drawn) == seen
+
+
 async def test_what_cannot_be_seen_is_refused_with_the_reason():
     async with room() as (_, bot, person):
         for who, options, words in (
@@ -179,7 +207,7 @@ async def test_a_camera_that_cannot_be_drawn_goes_off():
 
 async def test_a_bot_that_is_slow_to_look_sees_the_newest_picture_and_none_piles_up():
     async with room() as (_, bot, person):
-        eyes = Eyes(pause=0.3)
+        eyes = Eyes(pause=0.5)
         await bot.room.capture_participant_video(person.id, eyes)
         begun = time.monotonic()
 
@@ -187,9 +215,9 @@ async def test_a_bot_that_is_slow_to_look_sees_the_newest_picture_and_none_piles
             return Picture.plain((int((time.monotonic() - begun) * 50), 0, 0))
 
         person.show_camera(draw, framerate=50)
-        await until(lambda: len(eyes.seen) == 4)
+        await until(lambda: len(eyes.seen) == 3)
         for at, picture in eyes.seen:
-            assert at - begun - picture.pixels[0] / 50 < 0.2
+            assert at - begun - picture.pixels[0] / 50 < 0.3
 
 
 @pytest.mark.parametrize("size", [(320, 240), (1280, 720), (32, 24)])
@@ -265,21 +293,27 @@ async def test_the_mouth_opens_and_closes_with_the_sound(delivery):
         await bot.room.capture_participant_video(replica, eyes)
         await until(eyes.last)
         begun = len(eyes.seen) - 1
-        pcm = noise(0.6) + bytes(RATE) + noise(0.6)
+        pcm = noise(0.6) + bytes(2 * RATE) + noise(0.6)
         if delivery == "stream":
             await bot.room.register_audio_destination("stream")
             await bot.speak(pcm)
         else:
             await send_utterance(bot, conversation_id, pcm, "u")
+            hindrance = asyncio.create_task(hinder())
         await until(lambda: len(heard) >= 58)
         await asyncio.sleep(0.3)
+        if delivery == "echo":
+            hindrance.cancel()
         opened = _spans([at for at, picture in eyes.seen if mouth_of(picture) > 0.5])
         spoken = _spans(heard)
         assert len(opened) == len(spoken) == 2
         for sight, sound in zip(opened, spoken, strict=True):
-            assert sight == pytest.approx(sound, abs=0.15)
+            assert sight == pytest.approx(sound, abs=0.2)
+        if delivery == "echo":  # Its sound has no gaps, so nor has its mouth, late as it may be.
+            shown = [mouth_of(p) for at, p in eyes.seen if opened[0][0] <= at <= opened[0][1]]
+            assert min(shown) > 0.5
         secs = eyes.seen[-1][0] - eyes.seen[begun][0]
-        assert 18 < (len(eyes.seen) - 1 - begun) / secs < 27
+        assert 15 < (len(eyes.seen) - 1 - begun) / secs < 27
 
 
 async def test_the_replica_is_seen_when_it_can_be_played():
@@ -306,7 +340,16 @@ async def test_an_audio_only_conversation_has_no_face():
             assert not eyes.seen
 
 
+async def hinder():
+    """Keep the event loop busy for a moment, again and again."""
+    while True:
+        deadline = time.monotonic() + 0.03
+        while time.monotonic() < deadline:
+            pass
+        await asyncio.sleep(0.03)
+
+
 def _spans(times):
     """First and last of what is without a gap."""
-    edges = [n for n in range(1, len(times)) if times[n] - times[n - 1] > 0.25]
+    edges = [n for n in range(1, len(times)) if times[n] - times[n - 1] > 0.5]
     return [(times[a], times[b - 1]) for a, b in pairwise([0, *edges, len(times)])]

@@ -99,11 +99,6 @@ class BotSeat:
         if self._outgoing.qsize() < _MAX_AUDIO_WAITING:
             self._outgoing.put_nowait(wire.pack_audio(track, rate, pcm))
 
-    def _show(self, track: int, picture: Picture) -> None:
-        if track not in self._pictures:
-            self._outgoing.put_nowait(track)
-        self._pictures[track] = picture
-
     def on_closed(self, reason: str) -> None:
         """Tell the bot, then hang up."""
         self._tell("closed", reason=reason)
@@ -118,6 +113,11 @@ class BotSeat:
             self._outgoing.put_nowait(wire.encode(kind, **fields))
         except wire.WireError as e:
             logger.warning(f"A {kind} cannot be told to a bot: {e}")
+
+    def _show(self, track: int, picture: Picture) -> None:
+        if track not in self._pictures:
+            self._outgoing.put_nowait(track)
+        self._pictures[track] = picture
 
     async def _write(self) -> None:
         try:

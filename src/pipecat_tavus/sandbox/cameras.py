@@ -124,9 +124,9 @@ class Cameras:
         self._watchers.clear()
 
     def look_again(self) -> None:
-        """Let the cameras run that somebody watches, as he has just begun or subscribed."""
+        """Let the cameras run; each that nobody watches stops at once."""
         for key, camera in self._shown.items():
-            if not camera.running and self._takers(*key):
+            if not camera.running:
                 camera.running = True
                 self._spawn(self._run(camera, *key))
 
@@ -138,7 +138,7 @@ class Cameras:
 
     async def _run(self, camera: _Camera, participant_id: str, source: str) -> None:
         """Send pictures at the times that the framerate gives, until nobody wants them."""
-        at = time.monotonic()
+        at, period = time.monotonic(), 1 / camera.framerate
         try:
             while self._shown.get((participant_id, source)) is camera:
                 takers = self._takers(participant_id, source)
@@ -148,8 +148,8 @@ class Cameras:
                 picture = camera.draw(now)
                 for take in takers:
                     take(picture)
-                # A picture that is late is not made up for.
-                at = max(at + 1 / camera.framerate, now)
+                # Pictures that are late by more than a period are skipped.
+                at = at + period if now < at + period else now + period
                 await asyncio.sleep(at - time.monotonic())
         except Exception as e:
             logger.exception(f"The {source} of {participant_id} goes off, it cannot be drawn: {e}")

@@ -100,17 +100,17 @@ class Room:
         self,
         conversation_id: str,
         *,
+        spawn: Callable[[Coroutine[Any, Any, None]], Any],
         capacity: int | None = None,
         on_change: "Callable[[Room], None]" = lambda room: None,
-        spawn: Callable[[Coroutine[Any, Any, None]], Any] = asyncio.create_task,
     ):
         """Initialize an empty, open room.
 
         Args:
             conversation_id: The conversation that it belongs to.
+            spawn: Starts a task.
             capacity: How many may be in it besides the replica, or None for any number.
             on_change: Called with the room when somebody came or went.
-            spawn: Starts a task.
         """
         self.conversation_id = conversation_id
         self.participants: dict[str, dict[str, Any]] = {}
