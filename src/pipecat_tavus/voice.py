@@ -167,7 +167,8 @@ class Voice(TavusOutputTransport):
             Whether the replica was heard to speak.
         """
         sounds = not is_silence(audio.audio_frames)
-        if not self._hearing.take(sounds):
+        secs = len(audio.audio_frames) / 2 / audio.num_channels / audio.sample_rate
+        if not self._hearing.take(sounds, secs):
             return False
         self._pushed_at = time.monotonic()
         await self._push_sound(audio.audio_frames, audio.sample_rate, audio.num_channels, source)

@@ -49,7 +49,7 @@ from pipeline.speech import PERSONAS, WORD, Speaker, both_deliveries
 
 RATE = 24000
 ENDED_BY_US = "end_conversation_endpoint_hit"
-MEDIA_LATE = 0.25
+MEDIA_LATE = 0.4
 
 
 class Screen(BaseOutputTransport):
@@ -238,8 +238,8 @@ async def test_what_the_bot_says_comes_out_whole_in_the_replicas_voice_and_on_it
         await it.until_told(BotStoppedSpeakingFrame)
         assert it.screen.audio.strip(b"\0") == speech
         lips, sounds = it.screen.mouth_open, it.screen.sounds
-        assert abs(lips[0] - sounds[0]) < 0.15
-        assert abs(lips[-1] - sounds[-1]) < 0.15
+        assert abs(lips[0] - sounds[0]) < 0.3
+        assert abs(lips[-1] - sounds[-1]) < 0.3
         # Nothing comes behind it by which that could be known, in a room that is so silent.
         assert it.told(BotStoppedSpeakingFrame)[0] - sounds[-1] < 1.5
         # The replica's in place of the bot's own; and who plays it tells that it speaks.
@@ -271,7 +271,7 @@ async def test_words_come_with_their_sound_however_late_that_is(monkeypatch, del
         told = it.told(TTSTextFrame)[-3:]
         sound = it.screen.audio.rindex(tone(WORD, RATE, seed=1))
         off = [told[n] - it.screen.played_at(sound + int(n * WORD * RATE) * 2) for n in range(3)]
-        assert -0.1 < min(off) and max(off) < 0.2
+        assert -0.2 < min(off) and max(off) < 0.25
 
 
 @both_deliveries

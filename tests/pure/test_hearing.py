@@ -36,7 +36,7 @@ class Room:
         for _ in range(round(secs / 0.02)):
             self.now += 0.02
             if sounds is not None:
-                passed += self.hearing.take(sounds)
+                passed += self.hearing.take(sounds, 0.02)
             self.hearing.look()
         return round(passed * 0.02, 2)
 
@@ -111,6 +111,16 @@ def test_a_pause_between_words_does_not_end_what_is_interrupted(room):
     room.sound(0.1)
     room.silence(0.2)
     assert room.sound(0.3) == 0
+
+
+def test_what_comes_late_of_what_is_interrupted_goes_on_no_more(room):
+    room.sound(1)
+    room.hearing.interrupt()
+    room.hearing.on_speaking(CUT)
+    room.nothing(0.15)
+    assert room.sound(0.2) == 0
+    room.nothing(0.22)
+    assert room.sound(1) == 1
 
 
 def test_one_that_will_not_be_interrupted_is_heard_in_the_end(room):

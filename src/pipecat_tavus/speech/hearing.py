@@ -25,6 +25,9 @@ transports know that the bot has stopped speaking."""
 _SILENT = 0.1
 """Seconds without a sound after which the replica is silent, if it says so itself."""
 
+_NOTHING = 0.2
+"""The same where nothing came, be it silence: what came may be only late."""
+
 _PAUSE = 0.3
 """Seconds without a sound after which it is silent, whatever it says: longer than between
 most words."""
@@ -59,6 +62,7 @@ class Hearing:
         self._begun_untold: float | None = None
         # The last sound that came, and the last one that went on.
         self._came_at = self._passed_at = -math.inf
+        self._silence = 0.0
         # Since when nothing goes on, at most until when, and whether the replica said meanwhile
         # that it stopped.
         self._shut_at: float | None = None
@@ -75,23 +79,26 @@ class Hearing:
         """Whether the replica is silent, and not just between two words."""
         return self.quiet_secs >= _PAUSE
 
-    def take(self, sounds: bool) -> bool:
+    def take(self, sounds: bool, secs: float) -> bool:
         """A piece of the replica's voice came.
 
         Args:
             sounds: Whether it is more than silence.
+            secs: How long it is.
 
         Returns:
             Whether it goes on.
         """
         now = self._clock()
         if not sounds:
+            self._silence += secs
             return self._shut_at is None and self.quiet_secs < TAIL_SECS
         since, self._came_at = self._came_at, now
+        silence, self._silence = self._silence, 0.0
         if self._shut_at is not None:
             pause = now - max(since, self._shut_at)
-            needed = _SILENT if self._has_stopped else _PAUSE
-            if pause < needed and now < self._shut_until:
+            over = self._has_stopped and (silence >= _SILENT or pause >= _NOTHING)
+            if not over and pause < _PAUSE and now < self._shut_until:
                 return False
             self._shut_at = None
         if self.is_silent:
@@ -106,6 +113,7 @@ class Hearing:
         speaks = now - self._came_at < _PAUSE
         self._shut_at, self._shut_until = now, now + (_SHUT if speaks else _PAUSE)
         self._has_stopped = False
+        self._silence = 0.0
         self._passed_at = -math.inf
         self._begun_untold = None
         self._held.clear()
