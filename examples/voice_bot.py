@@ -62,6 +62,7 @@ from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.services.llm_service import LLMService
 from pipecat.services.stt_service import STTService
 from pipecat.services.tts_service import TTSService
+from pipecat.transports.base_transport import BaseTransport
 from pipecat.turns.user_stop import TurnAnalyzerUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
@@ -78,13 +79,14 @@ Services = tuple[STTService, LLMService, TTSService]
 
 
 def make_bot(
-    transport: TavusTransport,
+    transport: BaseTransport,
     services: Services,
     *,
+    before: Sequence[FrameProcessor] = (),
     behind: Sequence[FrameProcessor] = (),
     observers: Sequence[BaseObserver] = (),
 ) -> tuple[PipelineWorker, LLMContextAggregatorPair]:
-    """The bot, with what else shall stand behind its output or observe it."""
+    """The bot, with what else shall stand before or behind its output, or observe it."""
     stt, llm, tts = services
     context = LLMContext()
     aggregators = LLMContextAggregatorPair(
@@ -104,6 +106,7 @@ def make_bot(
                 aggregators.user(),
                 llm,
                 tts,
+                *before,
                 transport.output(),  # what the replica says
                 *behind,
                 aggregators.assistant(),
@@ -115,12 +118,12 @@ def make_bot(
     )
 
     @transport.event_handler("on_client_connected")
-    async def on_client_connected(_transport: TavusTransport, _participant: Any) -> None:
+    async def on_client_connected(_transport: BaseTransport, _participant: Any) -> None:
         context.add_message({"role": "developer", "content": "Greet the person."})
         await worker.queue_frame(LLMRunFrame())
 
     @transport.event_handler("on_client_disconnected")
-    async def on_client_disconnected(_transport: TavusTransport, _participant: Any) -> None:
+    async def on_client_disconnected(_transport: BaseTransport, _participant: Any) -> None:
         await worker.cancel()
 
     return worker, aggregators

@@ -6,7 +6,8 @@
 
 """A Tavus video avatar for any Pipecat bot.
 
-:class:`TavusTransport` is what a bot imports. :class:`TavusApi` is the REST client alone,
+:class:`TavusTransport` is what a bot imports, or, where its people are at another transport,
+:class:`TavusVideoService`. :class:`TavusApi` is the REST client alone,
 :class:`TavusTransportClient` what custom processors are built on, and
 ``pipecat_tavus.sandbox`` a Tavus on this machine that needs no account.
 """
@@ -73,6 +74,7 @@ from pipecat_tavus.rest.retry import RetryPolicy
 from pipecat_tavus.room.seam import RoomClient, RoomConfig, RoomFactory, RoomListener
 from pipecat_tavus.tools import TavusFunctionCalls
 from pipecat_tavus.transport import TavusTransport
+from pipecat_tavus.video import TavusVideoService
 from pipecat_tavus.webhooks import (
     PerceptionAnalysisWebhook,
     RecordingReadyWebhook,
@@ -146,6 +148,7 @@ __all__ = [
     "TavusTimeoutError",
     "TavusTransport",
     "TavusTransportClient",
+    "TavusVideoService",
     "TavusWebhook",
     "TavusWebhookError",
     "ToolCallEvent",

@@ -101,7 +101,9 @@ class ConversationHandlers(InteractionCalls, BaseObject):
 
     def _register_events(self) -> None:
         for event in EVENTS:
-            self._register_event_handler(event)
+            # A processor has an on_error of Pipecat's.
+            if event not in self._event_handlers:
+                self._register_event_handler(event)
 
     def _callbacks(self) -> TavusCallbacks:
         return TavusCallbacks(

@@ -31,6 +31,7 @@ from pipecat.transports.base_output import BaseOutputTransport
 
 from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.errors import TavusReplicaAbsentError, TavusRoomSendError
+from pipecat_tavus.events.speech_listener import SpeechListener
 from pipecat_tavus.metrics import ReplicaSpeechMetricsData
 from pipecat_tavus.params import TavusParams
 from pipecat_tavus.processor import TavusProcessor
@@ -69,7 +70,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         speech = self._speech = Speech(follows_replica=params.replica_speaking_events)
         self._presenter = Presenter(
             speech,
-            super().push_frame,
+            self._tell,
             lambda: self.get_clock().get_time(),
             self._on_replica_speech,
         )
@@ -84,6 +85,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
                 params.audio_out_auto_silence,
             )
         )
+        self._listener: SpeechListener = self._presenter
         self._presenting: asyncio.Task[None] | None = None
         self._interrupting: set[asyncio.Task[None]] = set()
         self._tail_held = False
@@ -113,7 +115,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
         await super().setup(setup)
         if self._params.audio_out_enabled:
             await self._delivery.open()
-        self._client.add_speech_listener(self._presenter)
+        self._client.add_speech_listener(self._listener)
 
     async def start(self, frame: StartFrame) -> None:
         """Start streaming.
@@ -138,7 +140,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             await super().stop(frame)
             await self._delivery.finish()
             if self._presenting:
-                await self._presenter.drain()
+                await self._wait_until_heard()
         finally:
             await self._client.stop()
 
@@ -200,7 +202,7 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             direction: Where it goes.
         """
         if not self._presenting or not Presenter.presents(frame, direction):
-            await super().push_frame(frame, direction)
+            await self._tell(frame, direction)
             return
         if isinstance(frame, BotStartedSpeakingFrame) and self._stale:
             self._false_starts.append((frame, direction))
@@ -254,6 +256,13 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
             while self._false_starts:
                 await self._presenter.show(*self._false_starts.pop(0))
         return await self._delivery.write(frame)
+
+    async def _tell(self, frame: Frame, direction: FrameDirection) -> None:
+        """Push a frame that is true now."""
+        await super().push_frame(frame, direction)
+
+    async def _wait_until_heard(self) -> None:
+        await self._presenter.drain()
 
     async def _process_interruption(
         self, frame: InterruptionFrame, direction: FrameDirection

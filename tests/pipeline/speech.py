@@ -2,19 +2,57 @@
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from bots import Bot
-from pipecat.frames.frames import BotStartedSpeakingFrame, BotStoppedSpeakingFrame
+from bots import Bot, tone
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    Frame,
+    TTSAudioRawFrame,
+)
 from pipecat.pipeline.worker import PipelineParams
+from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.services.settings import TTSSettings
+from pipecat.services.tts_service import TTSService
 
 from pipecat_tavus import TavusParams, TavusTransport
 from pipecat_tavus.sandbox import ReplicaSettings, SandboxPerson, TavusSandbox
 
+RATE = 24000
+WORD = 0.3
+"""Seconds that a word takes."""
 PERSONAS = {"track": "pipecat-stream", "echo": "pipecat0"}
 both_deliveries = pytest.mark.parametrize("delivery", PERSONAS)
+
+
+class Speaker(TTSService):
+    """Speaks each word for `WORD` seconds, all at once, with the words' times or without."""
+
+    def __init__(self, *, timed: bool):
+        super().__init__(
+            sample_rate=RATE,
+            push_text_frames=not timed,
+            push_start_frame=True,
+            push_stop_frames=True,
+            settings=TTSSettings(model=None, voice=None, language=None),
+        )
+        self._timed = timed
+
+    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
+        words = text.split()
+        if self._timed:
+            times = [(word, n * WORD) for n, word in enumerate(words)]
+            await self.add_word_timestamps(times, context_id)
+        for n in range(len(words)):
+            yield TTSAudioRawFrame(tone(WORD, RATE, seed=n + 1), RATE, 1, context_id=context_id)
+
+
+def said(context: LLMContext) -> list[str]:
+    return [m["content"] for m in context.messages if m["role"] == "assistant"]
 
 
 @dataclass

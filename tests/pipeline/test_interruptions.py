@@ -2,55 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 
 import pytest
 from bots import tone
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
-    Frame,
     InterruptionFrame,
     TTSAudioRawFrame,
     TTSSpeakFrame,
 )
 from pipecat.processors.aggregators.llm_context import LLMContext
 from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
-from pipecat.services.settings import TTSSettings
-from pipecat.services.tts_service import TTSService
 
-from pipeline.speech import both_deliveries, scene
+from pipeline.speech import WORD, Speaker, both_deliveries, said, scene
 
 RATE = 24000
-WORD = 0.3
-"""Seconds that a word takes."""
 TEXT = "one two three four five six seven eight nine ten"
-
-
-class Speaker(TTSService):
-    """Speaks each word for `WORD` seconds, all at once, with the words' times or without."""
-
-    def __init__(self, *, timed: bool):
-        super().__init__(
-            sample_rate=RATE,
-            push_text_frames=not timed,
-            push_start_frame=True,
-            push_stop_frames=True,
-            settings=TTSSettings(model=None, voice=None, language=None),
-        )
-        self._timed = timed
-
-    async def run_tts(self, text: str, context_id: str) -> AsyncGenerator[Frame | None, None]:
-        words = text.split()
-        if self._timed:
-            times = [(word, n * WORD) for n, word in enumerate(words)]
-            await self.add_word_timestamps(times, context_id)
-        for n in range(len(words)):
-            yield TTSAudioRawFrame(tone(WORD, RATE, seed=n + 1), RATE, 1, context_id=context_id)
-
-
-def said(context: LLMContext) -> list[str]:
-    return [m["content"] for m in context.messages if m["role"] == "assistant"]
 
 
 @both_deliveries

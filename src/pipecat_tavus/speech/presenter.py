@@ -90,6 +90,11 @@ class Presenter:
         self._spoken = SpokenWords()
         self.is_over = False
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be heard."""
+        return not self._playout
+
     def request(self) -> None:
         """Speech came to be handed over, perhaps only later."""
         self._playout.request(time.monotonic())
@@ -180,15 +185,18 @@ class Presenter:
         if at is not None and (self._wakes_at is None or at < self._wakes_at):
             self._changed.set()
 
-    def on_speaking(self, event: StartedSpeakingEvent | StoppedSpeakingEvent) -> None:
+    def on_speaking(
+        self, event: StartedSpeakingEvent | StoppedSpeakingEvent, at: float | None = None
+    ) -> None:
         """The replica, or the user, started or stopped to speak.
 
         Args:
             event: What Tavus says.
+            at: When it did (``time.monotonic()``), if not now.
         """
         if event.role != "replica":
             return
-        now = time.monotonic()
+        now = time.monotonic() if at is None else at
         if isinstance(event, StartedSpeakingEvent):
             latency = self._speech.replica_started(now, event.inference_id)
             if latency is not None:
