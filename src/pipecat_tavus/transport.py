@@ -6,21 +6,20 @@
 
 """The transport: what a bot imports."""
 
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
 
-from pipecat_tavus.client import TavusTransportClient
+from pipecat_tavus.configuring import configure_client
 from pipecat_tavus.daily_transport import DailyTransport
-from pipecat_tavus.errors import TavusConfigError, TavusRoomError
+from pipecat_tavus.errors import TavusRoomError
 from pipecat_tavus.handlers import ConversationHandlers
 from pipecat_tavus.input import TavusInputTransport
 from pipecat_tavus.output import TavusOutputTransport
 from pipecat_tavus.params import TavusParams
 from pipecat_tavus.processor import TavusProcessor
-from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, complete_options, existing_conversation
+from pipecat_tavus.rest.choosing import DEFAULT_PERSONA
 from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.seam import RoomFactory, open_room
 from pipecat_tavus.video_in import VideoIn, check_vision
@@ -122,29 +121,21 @@ class TavusTransport(ConversationHandlers, DailyTransport):
         super().__init__(input_name=input_name, output_name=output_name)
         self._params = params or TavusParams()
         check_vision(self._params)
-        existing = existing_conversation(conversation, url=conversation_url, token=meeting_token)
-        if own and not existing:
-            raise TavusConfigError("own=True needs conversation, or conversation_url")
-        self._client = TavusTransportClient(
+        self._client = configure_client(
             bot_name=bot_name,
             callbacks=self._callbacks(),
-            api_key=api_key or os.getenv("TAVUS_API_KEY", ""),
-            replica_id=None,
-            persona_id=pal_id or persona_id if existing else None,
-            conversation_options=conversation_options
-            if existing
-            else complete_options(
-                conversation_options,
-                replica_id=replica_id,
-                face_id=face_id,
-                persona_id=persona_id,
-                pal_id=pal_id,
-                environment=os.environ,
-            ),
-            conversation=existing,
-            own=own,
             params=self._params,
+            api_key=api_key,
             session=session,
+            replica_id=replica_id,
+            persona_id=persona_id,
+            face_id=face_id,
+            pal_id=pal_id,
+            conversation_options=conversation_options,
+            conversation=conversation,
+            conversation_url=conversation_url,
+            meeting_token=meeting_token,
+            own=own,
             room_factory=room_factory,
         )
         self._input: TavusInputTransport | None = None

@@ -7,7 +7,6 @@
 """The video service: a replica for a bot that talks to people by another transport."""
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -37,13 +36,13 @@ from pipecat.processors.frame_processor import (
 )
 from pipecat.utils.errors import ErrorCategory
 
-from pipecat_tavus.client import TavusTransportClient
+from pipecat_tavus.configuring import configure_client
 from pipecat_tavus.errors import TavusError, TavusRoomError
 from pipecat_tavus.handlers import ConversationHandlers
 from pipecat_tavus.params import TavusParams
 from pipecat_tavus.processor import TavusProcessor
-from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, complete_options
-from pipecat_tavus.rest.models import ConversationOptions
+from pipecat_tavus.rest.choosing import DEFAULT_PERSONA
+from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.seam import RoomFactory, open_room
 from pipecat_tavus.voice import Passenger, Voice
 
@@ -90,6 +89,10 @@ class TavusVideoService(ConversationHandlers, FrameProcessor):
         face_id: str | None = None,
         pal_id: str | None = None,
         conversation_options: ConversationOptions | None = None,
+        conversation: Conversation | Mapping[str, Any] | None = None,
+        conversation_url: str | None = None,
+        meeting_token: str | None = None,
+        own: bool = False,
         room_factory: RoomFactory = open_room,
         **kwargs: Any,
     ):
@@ -107,6 +110,11 @@ class TavusVideoService(ConversationHandlers, FrameProcessor):
             pal_id: The persona by its newer name, else ``TAVUS_PAL_ID``.
             conversation_options: All else that the conversation is created with, such as
                 ``audio_only``. Its ``properties`` go before the limits in ``params``.
+            conversation: One that somebody else created, to join instead of a new one; it is
+                left, and not ended, at the end.
+            conversation_url: The URL of its room, instead.
+            meeting_token: Its meeting token, where its room is private.
+            own: Whether this service ends it all the same.
             room_factory: Makes the room from its configuration; by default Daily's, or the
                 sandbox's for a conversation of the sandbox.
             **kwargs: Passed to the base class, such as ``name``.
@@ -124,22 +132,21 @@ class TavusVideoService(ConversationHandlers, FrameProcessor):
                 "replica_speaking_events": True,
             }
         )
-        self._client = TavusTransportClient(
+        self._client = configure_client(
             bot_name=bot_name,
             callbacks=self._callbacks(),
-            api_key=api_key or os.getenv("TAVUS_API_KEY", ""),
-            replica_id=None,
-            persona_id=None,
-            conversation_options=complete_options(
-                conversation_options,
-                replica_id=replica_id,
-                face_id=face_id,
-                persona_id=persona_id,
-                pal_id=pal_id,
-                environment=os.environ,
-            ),
             params=self._params,
+            api_key=api_key,
             session=session,
+            replica_id=replica_id,
+            persona_id=persona_id,
+            face_id=face_id,
+            pal_id=pal_id,
+            conversation_options=conversation_options,
+            conversation=conversation,
+            conversation_url=conversation_url,
+            meeting_token=meeting_token,
+            own=own,
             room_factory=room_factory,
             hears_replica=True,
         )

@@ -14,11 +14,15 @@ from matrix.rooms import NoLeave, NoSetup, NoTrack, NumbRoom, RestlessRoom, Room
 from matrix.stage import Run, Stage
 from pipecat.frames.frames import (
     InterruptionFrame,
+    OutputAudioRawFrame,
     OutputTransportMessageFrame,
+    StartFrame,
     TTSAudioRawFrame,
     UserImageRequestFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
 
 from pipecat_tavus import TavusError, TavusTransport
 from pipecat_tavus.sandbox import Picture
@@ -273,6 +277,32 @@ async def inherits(stage: Stage) -> None:
         await asyncio.create_task(transport.close())
 
 
+class Device(BaseOutputTransport):
+    """Where the people are whom a video service serves."""
+
+    def __init__(self) -> None:
+        params = TransportParams(audio_out_enabled=True, audio_out_end_silence_secs=0)
+        super().__init__(params, name="device")
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        return True
+
+
+async def serves_behind_another_transport(stage: Stage) -> None:
+    """The replica is in the middle of a pipeline."""
+    run = Run(None, (), stage.video_service(), Device())
+    if await run.started(stage.watch):
+        await run.worker.queue_frame(TTSAudioRawFrame(tone(0.17, 24000), 24000, 1))
+        await asyncio.sleep(0.15)
+        await run.worker.queue_frame(InterruptionFrame())
+        await asyncio.sleep(0.02)
+    await run.end()
+
+
 Life = Callable[[Stage], Awaitable[None]]
 
 PLAIN: tuple[Life, ...] = (lives_and_ends, is_cancelled, loses_its_task, stays_alone)
@@ -297,4 +327,5 @@ ROUGH: tuple[Life, ...] = (
     waits_for_a_slot,
     ends_at_the_second_call,
     inherits,
+    serves_behind_another_transport,
 )

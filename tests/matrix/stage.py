@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from matrix.points import Watch
-from pipecat.frames.frames import EndFrame
+from pipecat.frames.frames import EndFrame, ErrorFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker, ProcessorUnusablePolicy
 from pipecat.workers.runner import WorkerRunner
 
-from pipecat_tavus import TavusError, TavusParams, TavusTransport
+from pipecat_tavus import TavusError, TavusParams, TavusTransport, TavusVideoService
 from pipecat_tavus.conversation.ledger import Ledger
 from pipecat_tavus.rest.api import TavusApi
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
@@ -23,6 +23,7 @@ FULL = os.environ.get("TAVUS_MATRIX") == "full"
 """Whether to take the time for everything, instead of a sample of what is beyond the promise."""
 
 QUICK = ReplicaSettings(join_delay=0.005, rendering_delay=0.005, gap=0.05)
+QUICK_PARAMS = {"request_timeout": 3, "join_timeout": 3, "audio_out_end_silence_secs": 0}
 PATIENCE = 0.15
 """Seconds that an application waits for a run that is broken, before its next step."""
 
@@ -44,17 +45,29 @@ class Stage:
         self, room_factory: Any = None, conversation: Any = None, **params: Any
     ) -> TavusTransport:
         self.set_environment(self.sandbox, self.ledger_path)
-        quick = {"request_timeout": 3, "join_timeout": 3, "audio_out_end_silence_secs": 0}
         more = {"room_factory": room_factory} if room_factory else {}
         if conversation:
             more |= {"conversation": conversation, "own": True}
-        transport = TavusTransport(bot_name="Ada", params=TavusParams(**quick | params), **more)
+        transport = TavusTransport(
+            bot_name="Ada", params=TavusParams(**QUICK_PARAMS | params), **more
+        )
 
         async def on_error(transport: TavusTransport, error: TavusError) -> None:
             self.errors.append(error)
 
         transport.add_event_handler("on_error", on_error)
         return transport
+
+    def video_service(self) -> TavusVideoService:
+        self.set_environment(self.sandbox, self.ledger_path)
+        service = TavusVideoService(params=TavusParams(**QUICK_PARAMS))
+
+        async def on_error(service: TavusVideoService, frame: ErrorFrame) -> None:
+            if isinstance(frame.exception, TavusError):
+                self.errors.append(frame.exception)
+
+        service.add_event_handler("on_error", on_error)
+        return service
 
     def ledger(self) -> Ledger:
         api = TavusApi(self.sandbox.api_key, None, base_url=self.sandbox.api_url)
@@ -76,11 +89,13 @@ class Stage:
 
 
 class Run:
-    """A transport in a real pipeline that runs."""
+    """A transport, or other processors, in a real pipeline that runs."""
 
-    def __init__(self, transport: TavusTransport, use: tuple[str, ...] = ("input", "output")):
+    def __init__(
+        self, transport: TavusTransport | None, use: tuple[str, ...] = ("input", "output"), *others
+    ):
         self.worker = PipelineWorker(
-            Pipeline([getattr(transport, name)() for name in use]),
+            Pipeline([*(getattr(transport, name)() for name in use), *others]),
             processor_unusable_policy=ProcessorUnusablePolicy.END,
             enable_rtvi=False,
             idle_timeout_secs=None,

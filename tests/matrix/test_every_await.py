@@ -214,8 +214,12 @@ async def test_nothing_is_left_where_an_await_raises_something_worse(world, faul
     await world.strike_all(some(await awaits(world), fault), fault, every_await=True)
 
 
-ELSEWHERE = {"daily_client.py", "daily_room.py", "runner.py", "tools.py"}
-"""What has no part in these lives: the native room, and what stands before and beside a bot."""
+ELSEWHERE = {
+    *("daily_client.py", "daily_room.py", "runner.py", "tools.py"),
+    *("daily_transport.py", "interaction_calls.py"),
+}
+"""What has no part in these lives: the native room, what stands before and beside a bot, and
+the calls of applications, which only pass on."""
 
 
 async def test_the_matrix_has_the_awaits_that_there_are(world):

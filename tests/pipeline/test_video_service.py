@@ -473,5 +473,7 @@ def test_what_it_is_made_of_is_as_the_transports(monkeypatch):
     given = TavusVideoService(params=TavusParams(audio_in_enabled=False))._client._params
     assert given.audio_in_enabled and given.video_in_enabled
     monkeypatch.delenv("TAVUS_API_KEY")
+    attached = TavusVideoService(conversation_url="https://tavus.daily.co/c1")
+    assert attached.conversation.id == "c1"
     with pytest.raises(TavusConfigError):
         TavusVideoService()
