@@ -115,7 +115,7 @@ class RoomEvents:
     async def on_participant_updated(self, participant: Mapping[str, Any]) -> None:
         """Somebody changed, such as the name, or what the camera sends."""
         await self._apply(self._roster.updated(participant))
-        if participant.get("id") in self._roster.parts:
+        if self._roster.has(participant):
             await self.tell(self._callbacks.on_participant_updated, participant)
 
     async def on_participant_left(self, participant: Mapping[str, Any], reason: str) -> None:

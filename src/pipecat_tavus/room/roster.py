@@ -167,6 +167,14 @@ class Roster:
             self._present[participant_id] = participant
         return self._changes()
 
+    def has(self, participant: Participant) -> bool:
+        """Whether a participant is in the room, and not the bot.
+
+        Args:
+            participant: As Daily gives it.
+        """
+        return _text(participant, "id") in self._parts
+
     def updated(self, participant: Participant) -> list[Came | Went]:
         """A participant changed, such as its name.
 
