@@ -19,6 +19,9 @@ from pipecat_tavus.rest.choosing import complete_options, existing_conversation
 from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.seam import RoomFactory
 
+_PLACES = 3
+"""The replica, the bot, and a person."""
+
 
 def configure_client(
     *,
@@ -77,6 +80,12 @@ def configure_client(
             pal_id=pal_id,
             environment=os.environ,
         )
+        places = conversation_options.max_participants
+        if places is not None and places < _PLACES and not hears_replica:
+            raise TavusConfigError(
+                f"max_participants: {places} leaves nobody to talk to, as the replica and the bot "
+                f"count: it takes at least {_PLACES}"
+            )
     return TavusTransportClient(
         bot_name=bot_name,
         callbacks=callbacks,

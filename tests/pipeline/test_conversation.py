@@ -18,7 +18,13 @@ from pipecat.frames.frames import (
     UserAudioRawFrame,
 )
 
-from pipecat_tavus import TavusConfigError, TavusError, TavusParams, TavusTransport
+from pipecat_tavus import (
+    ConversationOptions,
+    TavusConfigError,
+    TavusError,
+    TavusParams,
+    TavusTransport,
+)
 
 AUDIO = Path(__file__).parents[2] / "examples" / "audio"
 
@@ -333,6 +339,10 @@ async def test_what_a_handler_does_wrong_stops_nothing(sandbox, transport):
     [
         ({"api_key": ""}, "TAVUS_API_KEY"),
         ({"api_key": "k", "replica_id": "", "persona_id": ""}, "TAVUS_REPLICA_ID"),
+        (
+            {"api_key": "k", "conversation_options": ConversationOptions(max_participants=2)},
+            "leaves nobody to talk to",
+        ),
     ],
 )
 def test_a_transport_that_could_not_work_is_refused_at_once(monkeypatch, arguments, words):
