@@ -225,7 +225,10 @@ async def test_a_private_room_is_joined_with_its_token(sandbox, theirs, given):
 async def test_tavus_ends_it_and_the_run_is_over(sandbox, theirs):
     conversation = await theirs()
     async with Bot(TavusTransport("Ada", conversation=conversation)) as bot:
-        await bot.event("on_replica_joined")
+        (replica,) = await bot.event("on_replica_joined")
+        room = sandbox.room(conversation.id)
+        # Its microphone is being unsubscribed, which a room that closes meanwhile refuses.
+        await until(lambda: any(replica["id"] in it for it in room.subscriptions.values()))
         sandbox.end(conversation.id, "end_conversation_endpoint_hit")
         await bot.finish()
     assert len(bot.errors) == 1 and ends(sandbox) == []
