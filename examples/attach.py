@@ -31,6 +31,7 @@ import asyncio
 import os
 import sys
 
+from loguru import logger
 from offline.stage import charges, join, open_stage, watch
 from voice_bot import make_bot, run_bot, services
 
@@ -80,6 +81,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A voice bot in somebody else's conversation.")
     parser.add_argument("--url", help="of the conversation's room, with ?t=TOKEN if it is private")
     url = parser.parse_args().url
+    logger.remove()
+    logger.add(sys.stderr, level="WARNING")
     if url is None:
         return asyncio.run(play())
     asyncio.run(bot(url))

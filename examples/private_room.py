@@ -32,6 +32,7 @@ import sys
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
+from loguru import logger
 from offline.front_end import serving, visit
 from offline.stage import charges, open_stage
 from pipecat.runner import run as runner
@@ -98,6 +99,8 @@ def main() -> int:
     """
     starter = TavusStarter(bot, conversation_options=ConversationOptions(require_auth=True))
     if not os.getenv("TAVUS_API_KEY"):
+        logger.remove()
+        logger.add(sys.stderr, level="WARNING")
         return asyncio.run(play(starter))
     add_routes(runner.app, starter)
     runner.main()

@@ -95,7 +95,7 @@ def handover(conversation: Conversation, *, own: bool = True) -> dict[str, Any]:
         "meeting_token": conversation.token,
         "own": own,
     }
-    return {BODY_KEY: {name: value for name, value in handed.items() if value is not None}}
+    return {BODY_KEY: _Handed({name: it for name, it in handed.items() if it is not None})}
 
 
 def start_answer(conversation: Conversation, session_id: str | None = None) -> dict[str, str]:
@@ -114,6 +114,13 @@ def start_answer(conversation: Conversation, session_id: str | None = None) -> d
         "sessionId": session_id,
     }
     return {name: value for name, value in answer.items() if value is not None}
+
+
+class _Handed(dict[str, Any]):
+    """What is handed over, without the token where it is shown: bots log their arguments."""
+
+    def __repr__(self) -> str:
+        return repr({name: it for name, it in self.items() if name != "meeting_token"})
 
 
 class TavusStarter:

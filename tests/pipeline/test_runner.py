@@ -72,6 +72,12 @@ async def test_a_bot_without_one_creates_it(sandbox, body):
     await transport.close()
 
 
+def test_bots_may_log_what_they_are_started_with(created):
+    arguments = RunnerArguments(body=handover(created))
+    assert created.id in repr(arguments) and created.token not in repr(arguments)
+    assert created.token in json.dumps(arguments.body)
+
+
 @pytest.mark.parametrize("given", ["c1", [], {}, {"conversation_id": "c1"}])
 def test_what_is_no_conversation_is_refused(given):
     with pytest.raises(TavusConfigError):
