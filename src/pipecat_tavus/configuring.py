@@ -15,7 +15,11 @@ import aiohttp
 from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.errors import TavusConfigError
 from pipecat_tavus.params import TavusCallbacks, TavusParams
-from pipecat_tavus.rest.choosing import complete_options, existing_conversation
+from pipecat_tavus.rest.choosing import (
+    DEFAULT_PERSONA,
+    complete_options,
+    existing_conversation,
+)
 from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.seam import RoomFactory
 
@@ -91,7 +95,7 @@ def configure_client(
         callbacks=callbacks,
         api_key=api_key or os.getenv("TAVUS_API_KEY", ""),
         replica_id=None,
-        persona_id=(pal_id or persona_id) if existing else None,
+        persona_id=_persona(persona_id, pal_id) if existing else None,
         conversation_options=conversation_options,
         conversation=existing,
         own=own,
@@ -100,3 +104,9 @@ def configure_client(
         room_factory=room_factory,
         hears_replica=hears_replica,
     )
+
+
+def _persona(persona_id: str | None, pal_id: str | None) -> str | None:
+    """The persona of a conversation that exists, where that does not say itself."""
+    given = pal_id or (None if persona_id == DEFAULT_PERSONA else persona_id)
+    return given or os.getenv("TAVUS_PERSONA_ID") or os.getenv("TAVUS_PAL_ID") or persona_id

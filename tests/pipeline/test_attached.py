@@ -234,13 +234,18 @@ async def test_tavus_ends_it_and_the_run_is_over(sandbox, theirs):
     assert len(bot.errors) == 1 and ends(sandbox) == []
 
 
-async def test_its_persona_decides_how_speech_is_delivered():
+def test_its_persona_decides_how_speech_is_delivered(monkeypatch):
     known = Conversation(conversation_id="c", conversation_url=ROOM, persona_id="pipecat0")
     assert TavusTransport("Ada", conversation=known)._client.audio_delivery == "echo"
     assert TavusTransport("Ada", conversation_url=ROOM)._client.audio_delivery == "track"
     for name in ("persona_id", "pal_id"):
         transport = TavusTransport("Ada", conversation_url=ROOM, **{name: "pipecat0"})
         assert transport._client.audio_delivery == "echo"
+    for name in ("TAVUS_PERSONA_ID", "TAVUS_PAL_ID"):
+        with monkeypatch.context() as environment:
+            environment.setenv(name, "pipecat0")
+            transport = TavusTransport("Ada", conversation_url=ROOM)
+            assert transport._client.audio_delivery == "echo"
 
 
 @pytest.mark.parametrize(

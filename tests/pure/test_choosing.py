@@ -23,6 +23,8 @@ def test_the_default_persona_gives_way_to_any_other():
 def test_an_argument_goes_before_the_environment_and_options_do_as_well():
     environment = {"TAVUS_REPLICA_ID": "er", "TAVUS_PAL_ID": "ep"}
     assert body(environment=environment) == {"replica_id": "er", "pal_id": "ep", "properties": {}}
+    older = {"TAVUS_FACE_ID": "ef", "TAVUS_PERSONA_ID": "ep"}
+    assert body(environment=older) == {"face_id": "ef", "persona_id": "ep", "properties": {}}
     named = body(ConversationOptions(persona_id="p"), face_id="f", environment=environment)
     assert named == {"persona_id": "p", "face_id": "f", "properties": {}}
 
