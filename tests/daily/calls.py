@@ -20,6 +20,8 @@ from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
     InterruptionFrame,
+    OutputAudioRawFrame,
+    StartFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
     TTSStoppedFrame,
@@ -27,10 +29,12 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 from tavus_server import API_KEY, TavusServer
 
-from pipecat_tavus import TavusParams, TavusTransport
+from pipecat_tavus import TavusParams, TavusTransport, TavusVideoService
 
 EVENTS = (
     "on_conversation_created",
@@ -71,6 +75,21 @@ class Recorder(FrameProcessor):
 
     def first(self, kind: type[Frame]) -> float:
         return next(seen.at for seen in self.seen if isinstance(seen.what, kind))
+
+
+class Device(BaseOutputTransport):
+    """An output of Pipecat's own, which plays at once and nowhere."""
+
+    def __init__(self) -> None:
+        params = TransportParams(audio_out_enabled=True, audio_out_end_silence_secs=0)
+        super().__init__(params, name="device")
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        return True
 
 
 PATIENCE = 20.0
@@ -117,8 +136,29 @@ class Call:
             self.transport.add_event_handler(name, self._noting(name))
         self.heard = Recorder("after-input")
         self.spoken = Recorder("after-output")
+        processors = [self.transport.input(), self.heard, self.transport.output(), self.spoken]
+        return self._assemble(processors, policy, in_rate, out_rate)
+
+    def build_service(self) -> "Call":
+        """The video service instead, before somebody's device."""
+        params = TavusParams(**QUICK)
+        self.transport = TavusVideoService(api_key=API_KEY, replica_id="r79e1c033f", params=params)
+        for name in EVENTS[:-1]:
+            self.transport.add_event_handler(name, self._noting(name))
+        self.heard = Recorder("after-service")
+        self.spoken = Recorder("after-device")
+        processors = [self.transport, self.heard, Device(), self.spoken]
+        return self._assemble(processors, ProcessorUnusablePolicy.END, 16000, 24000)
+
+    def _assemble(
+        self,
+        processors: list[FrameProcessor],
+        policy: ProcessorUnusablePolicy,
+        in_rate: int,
+        out_rate: int,
+    ) -> "Call":
         self.worker = PipelineWorker(
-            Pipeline([self.transport.input(), self.heard, self.transport.output(), self.spoken]),
+            Pipeline(processors),
             params=PipelineParams(audio_in_sample_rate=in_rate, audio_out_sample_rate=out_rate),
             processor_unusable_policy=policy,
             enable_rtvi=False,
