@@ -157,6 +157,8 @@ class TavusOutputTransport(TavusProcessor, BaseOutputTransport):
 
     async def cleanup(self) -> None:
         """Release the client."""
+        # Where set-up failed elsewhere, Pipecat may start this one after its clean-up.
+        self._presenter.on_left()
         tasks = [*self._interrupting, *self._delivery.close()]
         if self._presenting:
             tasks.append(self._presenting)
