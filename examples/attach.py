@@ -31,8 +31,7 @@ import asyncio
 import os
 import sys
 
-from loguru import logger
-from offline.stage import charges, join, open_stage, watch
+from offline.stage import charges, join, log_warnings, open_stage, report, watch
 from voice_bot import make_bot, run_bot, services
 
 from pipecat_tavus import TavusApi, TavusTransport
@@ -67,9 +66,7 @@ async def play() -> int:
         await web_server.end_conversation(conversation.id)
         await web_server.close()
         failures += charges(sandbox)
-    for failure in failures:
-        print(f"Failed: {failure}", flush=True)
-    return 1 if failures else 0
+    return report(failures)
 
 
 def main() -> int:
@@ -81,8 +78,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A voice bot in somebody else's conversation.")
     parser.add_argument("--url", help="of the conversation's room, with ?t=TOKEN if it is private")
     url = parser.parse_args().url
-    logger.remove()
-    logger.add(sys.stderr, level="WARNING")
+    log_warnings()
     if url is None:
         return asyncio.run(play())
     asyncio.run(bot(url))

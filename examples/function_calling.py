@@ -28,8 +28,7 @@ import os
 import sys
 from typing import Any
 
-from loguru import logger
-from offline.stage import charges, join, open_stage, watch
+from offline.stage import charges, join, log_warnings, open_stage, report, watch
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker, ProcessorUnusablePolicy
 from pipecat.services.llm_service import FunctionCallParams
@@ -92,9 +91,7 @@ async def play() -> int:
             await person.leave()
 
         failures = await watch(run_bot(), talk()) + charges(sandbox)
-    for failure in failures:
-        print(f"Failed: {failure}", flush=True)
-    return 1 if failures else 0
+    return report(failures)
 
 
 def main() -> int:
@@ -103,8 +100,7 @@ def main() -> int:
     Returns:
         The exit status.
     """
-    logger.remove()
-    logger.add(sys.stderr, level="WARNING")
+    log_warnings()
     if os.getenv("TAVUS_API_KEY"):
         asyncio.run(run_bot())
         return 0

@@ -32,9 +32,8 @@ import sys
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
-from loguru import logger
 from offline.front_end import serving, visit
-from offline.stage import charges, open_stage
+from offline.stage import charges, log_warnings, open_stage
 from pipecat.runner import run as runner
 from pipecat.runner.types import RunnerArguments
 from voice_bot import make_bot, run_bot, services
@@ -99,8 +98,7 @@ def main() -> int:
     """
     starter = TavusStarter(bot, conversation_options=ConversationOptions(require_auth=True))
     if not os.getenv("TAVUS_API_KEY"):
-        logger.remove()
-        logger.add(sys.stderr, level="WARNING")
+        log_warnings()
         return asyncio.run(play(starter))
     add_routes(runner.app, starter)
     runner.main()

@@ -33,8 +33,7 @@ import os
 import sys
 from collections.abc import Awaitable
 
-from loguru import logger
-from offline.stage import charges, open_stage, watch
+from offline.stage import charges, log_warnings, open_stage, report, watch
 from offline.websocket_person import AUDIO, WebsocketPerson
 from pipecat.frames.frames import Frame, OutputImageRawFrame
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
@@ -96,9 +95,7 @@ async def play(bot: Awaitable[None], port: int) -> int:
 
     async with open_stage() as sandbox:
         failures = await watch(bot, talk()) + charges(sandbox)
-    for failure in failures:
-        print(f"Failed: {failure}", flush=True)
-    return 1 if failures else 0
+    return report(failures)
 
 
 def main() -> int:
@@ -110,8 +107,7 @@ def main() -> int:
     parser = command_line("A voice bot on a transport of Pipecat's own, with a Tavus replica.")
     parser.add_argument("--port", type=int, default=PORT, help="of the WebSocket server")
     arguments = parser.parse_args()
-    logger.remove()
-    logger.add(sys.stderr, level="TRACE" if arguments.verbose else "WARNING")
+    log_warnings(verbose=arguments.verbose)
 
     async def run() -> int:
         if os.getenv("TAVUS_API_KEY"):

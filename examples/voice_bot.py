@@ -42,11 +42,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from loguru import logger
 from offline.answering import RuleBasedLLMService
 from offline.demo import play
 from offline.hearing import PocketSphinxSTTService
 from offline.speaking import EspeakTTSService
+from offline.stage import log_warnings
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.frames.frames import LLMRunFrame
@@ -228,8 +228,7 @@ def run(
             return await run_with_tavus(new_transport(), bot)
         return await play(lambda *more: bot(new_transport(), offline_services(), *more))
 
-    logger.remove()
-    logger.add(sys.stderr, level="TRACE" if arguments.verbose else "WARNING")
+    log_warnings(verbose=arguments.verbose)
     sys.stdout.reconfigure(errors="replace")  # signs that the terminal does not have
     try:
         return asyncio.run(choose())

@@ -35,7 +35,7 @@ from typing import Any
 
 from aiohttp import web
 from loguru import logger
-from offline.stage import charges, join, open_stage, watch
+from offline.stage import charges, join, log_warnings, open_stage, report, watch
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker, ProcessorUnusablePolicy
 from pipecat.workers.runner import WorkerRunner
@@ -196,9 +196,7 @@ async def play(webhooks: Webhooks) -> int:
 
         failures = await watch(run_bot(webhooks, url), visit()) + charges(sandbox)
         await webhooks.wait_for(ShutdownWebhook, SHUTDOWN_LIMIT)
-    for failure in failures:
-        print(f"Failed: {failure}", flush=True)
-    return 1 if failures else 0
+    return report(failures)
 
 
 def main() -> int:
@@ -211,8 +209,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8080, help="where Tavus's webhooks arrive")
     parser.add_argument("--public-url", help="the URL, without a path, that leads there")
     arguments = parser.parse_args()
-    logger.remove()
-    logger.add(sys.stderr, level="WARNING")
+    log_warnings()
     webhooks = Webhooks()
     if not os.getenv("TAVUS_API_KEY"):
         return asyncio.run(play(webhooks))

@@ -17,6 +17,8 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transports.base_output import BaseOutputTransport
+from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
 EVENTS = (
@@ -46,6 +48,21 @@ async def until(condition: Callable[[], object], timeout: float = PATIENCE) -> N
     async with asyncio.timeout(timeout):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+class Device(BaseOutputTransport):
+    """An output of Pipecat's own, which plays at once and nowhere."""
+
+    def __init__(self) -> None:
+        params = TransportParams(audio_out_enabled=True, audio_out_end_silence_secs=0)
+        super().__init__(params, name="device")
+
+    async def start(self, frame: StartFrame) -> None:
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        return True
 
 
 class Recorder(FrameProcessor):

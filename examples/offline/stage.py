@@ -9,9 +9,12 @@
 import asyncio
 import faulthandler
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+
+from loguru import logger
 
 from pipecat_tavus.sandbox import ReplicaSettings, SandboxPerson, TavusSandbox
 
@@ -47,9 +50,31 @@ async def play_call(
             await person.leave()
 
         failures = await watch(bot(), talk()) + charges(sandbox)
+    return report(failures)
+
+
+def report(failures: Sequence[str]) -> int:
+    """Print what went wrong.
+
+    Args:
+        failures: What did.
+
+    Returns:
+        The exit status: 0 if nothing went wrong.
+    """
     for failure in failures:
         print(f"Failed: {failure}", flush=True)
     return 1 if failures else 0
+
+
+def log_warnings(*, verbose: bool = False) -> None:
+    """Log what goes wrong, and no more.
+
+    Args:
+        verbose: Whether to log everything instead.
+    """
+    logger.remove()
+    logger.add(sys.stderr, level="TRACE" if verbose else "WARNING")
 
 
 @asynccontextmanager

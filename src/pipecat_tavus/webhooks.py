@@ -150,12 +150,8 @@ class UnknownWebhook(WebhookBase, frozen=True):
     event_type: _Text
 
 
-_UNKNOWN = "unknown"
-
-
 def _tag(data: Any) -> str:
-    event_type = data.get("event_type") if isinstance(data, dict) else data.event_type  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return cast("str", event_type) if event_type in _TYPES else _UNKNOWN
+    return read.tag(data, _TYPES)
 
 
 TavusWebhook = Annotated[
@@ -164,7 +160,7 @@ TavusWebhook = Annotated[
     | Annotated[TranscriptionReadyWebhook, Tag("application.transcription_ready")]
     | Annotated[RecordingReadyWebhook, Tag("application.recording_ready")]
     | Annotated[PerceptionAnalysisWebhook, Tag("application.perception_analysis")]
-    | Annotated[UnknownWebhook, Tag(_UNKNOWN)],
+    | Annotated[UnknownWebhook, Tag(read.UNKNOWN)],
     Discriminator(_tag),
 ]
 """Any webhook about a conversation. Told apart by ``event_type``, or by ``isinstance()``."""
@@ -176,7 +172,7 @@ _KNOWN: tuple[type[WebhookBase], ...] = (
     RecordingReadyWebhook,
     PerceptionAnalysisWebhook,
 )
-_TYPES = frozenset(cast("str", it.model_fields["event_type"].default) for it in _KNOWN)
+_TYPES = read.types_of(_KNOWN)
 _ADAPTER: TypeAdapter[TavusWebhook] = TypeAdapter(TavusWebhook)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
+from bots import Device
 from loguru import logger
 from native import NativeDaily, Room
 from pipecat.frames.frames import (
@@ -20,8 +21,6 @@ from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
     InterruptionFrame,
-    OutputAudioRawFrame,
-    StartFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
     TTSStoppedFrame,
@@ -29,8 +28,6 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
-from pipecat.transports.base_output import BaseOutputTransport
-from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 from tavus_server import API_KEY, TavusServer
 
@@ -75,21 +72,6 @@ class Recorder(FrameProcessor):
 
     def first(self, kind: type[Frame]) -> float:
         return next(seen.at for seen in self.seen if isinstance(seen.what, kind))
-
-
-class Device(BaseOutputTransport):
-    """An output of Pipecat's own, which plays at once and nowhere."""
-
-    def __init__(self) -> None:
-        params = TransportParams(audio_out_enabled=True, audio_out_end_silence_secs=0)
-        super().__init__(params, name="device")
-
-    async def start(self, frame: StartFrame) -> None:
-        await super().start(frame)
-        await self.set_transport_ready(frame)
-
-    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
-        return True
 
 
 PATIENCE = 20.0

@@ -9,20 +9,16 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from bots import tone
+from bots import Device, tone
 from matrix.rooms import NoLeave, NoSetup, NoTrack, NumbRoom, RestlessRoom, RoomWithoutReplica
 from matrix.stage import Run, Stage
 from pipecat.frames.frames import (
     InterruptionFrame,
-    OutputAudioRawFrame,
     OutputTransportMessageFrame,
-    StartFrame,
     TTSAudioRawFrame,
     UserImageRequestFrame,
 )
 from pipecat.processors.frame_processor import FrameDirection
-from pipecat.transports.base_output import BaseOutputTransport
-from pipecat.transports.base_transport import TransportParams
 
 from pipecat_tavus import TavusError, TavusTransport
 from pipecat_tavus.sandbox import Picture
@@ -275,21 +271,6 @@ async def inherits(stage: Stage) -> None:
     await run.end()
     with suppress(Exception, asyncio.CancelledError):
         await asyncio.create_task(transport.close())
-
-
-class Device(BaseOutputTransport):
-    """Where the people are whom a video service serves."""
-
-    def __init__(self) -> None:
-        params = TransportParams(audio_out_enabled=True, audio_out_end_silence_secs=0)
-        super().__init__(params, name="device")
-
-    async def start(self, frame: StartFrame) -> None:
-        await super().start(frame)
-        await self.set_transport_ready(frame)
-
-    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
-        return True
 
 
 async def serves_behind_another_transport(stage: Stage) -> None:

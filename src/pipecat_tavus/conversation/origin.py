@@ -14,7 +14,6 @@ from pipecat_tavus.conversation.attaching import Adoption, Visit
 from pipecat_tavus.conversation.ledger import Ledger
 from pipecat_tavus.conversation.opening import Opening
 from pipecat_tavus.conversation.orphans import end_orphans
-from pipecat_tavus.errors import TavusConfigError
 from pipecat_tavus.rest.api import TavusApi
 from pipecat_tavus.rest.models import Conversation, ConversationOptions
 
@@ -35,20 +34,17 @@ def origin(
     """Where a conversation comes from.
 
     Args:
-        api: The REST client, or None where there is no API key.
+        api: The REST client, or None where there is no API key: for somebody else's only.
         options: What to create it with.
         conversation: One that somebody else created, or None.
         own: Whether that one is ours to end.
 
     Returns:
         How it begins; and how to end the account's orphans, where that is to be done.
-
-    Raises:
-        TavusConfigError: The API key that this takes is not there.
     """
     if api is None:
-        if conversation is None or own:
-            raise TavusConfigError("The Tavus API key is empty (api_key, or TAVUS_API_KEY)")
+        # Whoever creates one, or ends one, has a client.
+        assert conversation is not None and not own
         return Visit(conversation), None
     ledger = Ledger(Ledger.default_path(), base_url=api.base_url, fingerprint=api.fingerprint)
     reaping = None if api.development else partial(end_orphans, api, ledger)

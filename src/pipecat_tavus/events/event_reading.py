@@ -12,11 +12,27 @@ or of a wrong type becomes None. Source: Tavus's interactions protocol.
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
+
+from pydantic import BaseModel
+
+UNKNOWN = "unknown"
+"""The tag of what is of no known type."""
 
 REASON_LENGTH = 200
 _MAX_INT = 2**63 - 1
+
+
+def types_of(models: Iterable[type[BaseModel]]) -> frozenset[str]:
+    """The values of ``event_type`` that models are for."""
+    return frozenset(cast("str", it.model_fields["event_type"].default) for it in models)
+
+
+def tag(data: Any, types: frozenset[str]) -> str:
+    """Which of a union's models is meant by data, or by a model: its type, if it is known."""
+    event_type = data.get("event_type") if isinstance(data, dict) else data.event_type  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return cast("str", event_type) if event_type in types else UNKNOWN
 
 
 def text(value: Any) -> str | None:

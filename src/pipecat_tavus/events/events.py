@@ -233,12 +233,8 @@ class UnknownEvent(EventBase, frozen=True):
     event_type: _Text
 
 
-_UNKNOWN = "unknown"
-
-
 def _tag(data: Any) -> str:
-    event_type = data.get("event_type") if isinstance(data, dict) else data.event_type  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return cast("str", event_type) if event_type in _TYPES else _UNKNOWN
+    return read.tag(data, _TYPES)
 
 
 TavusEvent = Annotated[
@@ -252,7 +248,7 @@ TavusEvent = Annotated[
     | Annotated[ToolCallEvent, Tag("conversation.tool_call")]
     | Annotated[PerceptionToolCallEvent, Tag("conversation.perception_tool_call")]
     | Annotated[PerceptionAnalysisEvent, Tag("conversation.perception_analysis")]
-    | Annotated[UnknownEvent, Tag(_UNKNOWN)],
+    | Annotated[UnknownEvent, Tag(read.UNKNOWN)],
     Discriminator(_tag),
 ]
 """Any message of Tavus's. Told apart by ``event_type``, or by ``isinstance()``."""
@@ -269,7 +265,7 @@ _KNOWN: tuple[type[EventBase], ...] = (
     PerceptionToolCallEvent,
     PerceptionAnalysisEvent,
 )
-_TYPES = frozenset(cast("str", it.model_fields["event_type"].default) for it in _KNOWN)
+_TYPES = read.types_of(_KNOWN)
 _ADAPTER: TypeAdapter[TavusEvent] = TypeAdapter(TavusEvent)
 
 

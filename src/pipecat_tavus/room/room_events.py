@@ -69,11 +69,6 @@ class RoomEvents:
         self._ready = asyncio.Event()
 
     @property
-    def replica_present(self) -> bool:
-        """Whether the replica is in the room."""
-        return self._roster.has_replica
-
-    @property
     def replica_ready(self) -> bool:
         """Whether the replica is in the room, and can be heard."""
         return self._roster.replica_ready
