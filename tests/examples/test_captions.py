@@ -24,6 +24,8 @@ from pipecat.workers.runner import WorkerRunner
 
 from pipecat_tavus import SpokenTextFrame, StreamingUtteranceEvent, TavusEventFrame
 
+pytestmark = pytest.mark.in_real_time
+
 REMEMBERED = "In the bot's memory: "
 
 

@@ -8,7 +8,10 @@
 
 from pathlib import Path
 
+import pytest
 from children import run_example
+
+pytestmark = pytest.mark.in_real_time
 
 
 async def test_each_call_is_answered_with_its_result_or_with_what_went_wrong(tmp_path: Path):

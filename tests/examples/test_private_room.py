@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
 from children import run_example
+
+pytestmark = pytest.mark.in_real_time
 
 
 async def test_a_person_who_opens_the_page_talks_in_a_private_room(tmp_path: Path):

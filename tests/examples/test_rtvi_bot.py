@@ -15,6 +15,8 @@ import pytest
 from children import run_example
 from offline.answering import GREETING, answer
 
+pytestmark = pytest.mark.in_real_time
+
 LINE = re.compile(r"(client|bot) +(\S+) +(.*)")
 
 

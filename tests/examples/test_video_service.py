@@ -14,6 +14,8 @@ import pytest
 from children import run_example
 from offline.answering import GREETING, answer
 
+pytestmark = pytest.mark.in_real_time
+
 
 def free_port() -> int:
     with socket.socket() as it:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from children import run_example
 
+pytestmark = pytest.mark.in_real_time
+
 LINE = re.compile(r"bot +bot-transcription +(.*)")
 
 

@@ -32,6 +32,8 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 
 from pipecat_tavus.sandbox import TavusSandbox
 
+pytestmark = pytest.mark.in_real_time
+
 SCRIPT = ("go forward ten meters", "go somewhere and do something", "ten of clubs")
 
 

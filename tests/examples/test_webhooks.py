@@ -20,6 +20,8 @@ from webhooks import MAX_BODY, Webhooks, fastapi_app, served
 
 from pipecat_tavus import ShutdownWebhook, TranscriptionReadyWebhook
 
+pytestmark = pytest.mark.in_real_time
+
 
 async def test_a_bot_is_told_by_webhooks_that_the_replica_came_and_why_the_call_ended(
     tmp_path: Path,

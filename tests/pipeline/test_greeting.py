@@ -17,6 +17,8 @@ from pipecat.frames.frames import (
 from pipecat_tavus import TavusReplicaAbsentError
 from pipeline.speech import both_deliveries, scene
 
+pytestmark = pytest.mark.in_real_time
+
 RATE = 24000
 
 

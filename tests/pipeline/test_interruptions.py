@@ -17,6 +17,8 @@ from pipecat.processors.aggregators.llm_response_universal import LLMContextAggr
 
 from pipeline.speech import WORD, Speaker, both_deliveries, said, scene
 
+pytestmark = pytest.mark.in_real_time
+
 RATE = 24000
 TEXT = "one two three four five six seven eight nine ten"
 

@@ -11,6 +11,8 @@ from pipecat.processors.audio.audio_buffer_processor import AudioBufferProcessor
 
 from pipeline.speech import both_deliveries, scene
 
+pytestmark = pytest.mark.in_real_time
+
 RATE = 16000
 """The person's: another one would be late by what Pipecat's recorder takes to resample it."""
 AUDIO = Path(__file__).parents[2] / "examples" / "audio"
@@ -43,12 +45,10 @@ def passages(samples: np.ndarray, rate: int) -> list[tuple[float, float]]:
 async def test_it_agrees_within_100_ms_over_a_conversation_with_three_interruptions(
     monkeypatch, delivery
 ):
-    # A busy machine may stop for longer than this, which is then heard as well, or recorded.
-    for _ in range(3):
-        edges = await converse(monkeypatch, delivery)
-        if sum(edge < 0.1 for edge in edges) >= len(edges) - 2 and np.median(edges) < 0.05:
-            return
-    raise AssertionError(f"recorded elsewhere than heard, by seconds: {edges}")
+    edges = await converse(monkeypatch, delivery)
+    # A busy machine stops for shorter times as well.
+    assert sum(edge < 0.1 for edge in edges) >= len(edges) - 2, edges
+    assert np.median(edges) < 0.05, edges
 
 
 async def converse(monkeypatch, delivery) -> list[float]:

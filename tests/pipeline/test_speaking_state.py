@@ -23,6 +23,8 @@ from pipecat_tavus import (
 )
 from pipeline.speech import both_deliveries, scene
 
+pytestmark = pytest.mark.in_real_time
+
 RATE = 24000
 
 

@@ -47,6 +47,8 @@ from pipecat_tavus.sandbox import Picture, ReplicaSettings, TavusSandbox, mouth_
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 from pipeline.speech import PERSONAS, WORD, Speaker, both_deliveries
 
+pytestmark = pytest.mark.in_real_time
+
 RATE = 24000
 ENDED_BY_US = "end_conversation_endpoint_hit"
 MEDIA_LATE = 0.4

@@ -15,6 +15,8 @@ from sandbox.bot_kit import RATE, call, echo, interaction, noise, send_utterance
 
 from pipecat_tavus.sandbox import ReplicaSettings
 
+pytestmark = pytest.mark.in_real_time
+
 STARTED = "conversation.replica.started_speaking"
 STOPPED = "conversation.replica.stopped_speaking"
 

@@ -24,6 +24,8 @@ from sandbox.bot_kit import (
 
 from pipecat_tavus.sandbox import ReplicaSettings
 
+pytestmark = pytest.mark.in_real_time
+
 STREAMING = "conversation.utterance.streaming"
 UTTERANCE = "conversation.utterance"
 

@@ -17,6 +17,8 @@ import pytest
 from PIL import Image
 from sandbox.bot_kit import joined, noise, until
 
+pytestmark = pytest.mark.in_real_time
+
 COMMAND = (sys.executable, "-W", "ignore", "-m", "pipecat_tavus.sandbox")
 
 

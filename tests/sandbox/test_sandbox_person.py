@@ -20,6 +20,8 @@ from pipecat_tavus.errors import (
 )
 from pipecat_tavus.sandbox import ReplicaSettings
 
+pytestmark = pytest.mark.in_real_time
+
 NOBODY = ReplicaSettings(join_delay=3600)
 QUICK = ReplicaSettings(join_delay=0.0, rendering_delay=0.1)
 MIC = 16000

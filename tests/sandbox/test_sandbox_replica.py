@@ -14,6 +14,8 @@ from sandbox.bot_kit import RATE, joined, noise, sandbox_and_api, until
 
 from pipecat_tavus.sandbox import ReplicaSettings
 
+pytestmark = pytest.mark.in_real_time
+
 QUICK = ReplicaSettings(join_delay=0.0, rendering_delay=0.1)
 
 

@@ -30,6 +30,8 @@ from pipecat_tavus.room.seam import RoomClient, RoomConfig
 from pipecat_tavus.sandbox import ReplicaSettings, room_socket, wire
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 
+pytestmark = pytest.mark.in_real_time
+
 NOBODY = ReplicaSettings(join_delay=3600)
 
 

@@ -14,6 +14,8 @@ from sandbox.bot_kit import call, interaction, until
 
 from pipecat_tavus.sandbox.interactions import RefusedMessage, ToolResult, read
 
+pytestmark = pytest.mark.in_real_time
+
 CALL = "conversation.tool_call"
 PERCEPTION_CALL = "conversation.perception_tool_call"
 RESULT = {"tool_call_id": "t1", "output": "It rains."}

@@ -20,6 +20,8 @@ from pipecat_tavus.sandbox import Picture, ReplicaSettings, mouth_of, wire
 from pipecat_tavus.sandbox.face import Face
 from pipecat_tavus.sandbox.voice import Sound
 
+pytestmark = pytest.mark.in_real_time
+
 NOBODY = ReplicaSettings(join_delay=float("inf"))
 RED, GREEN, BLUE = (Picture.plain(c) for c in ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
 
