@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from pipecat.frames.frames import (
     ErrorFrame,
@@ -21,33 +22,21 @@ from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
 from pipecat.workers.runner import WorkerRunner
 
-EVENTS = (
-    "on_conversation_created",
-    "on_connected",
-    "on_replica_joined",
-    "on_replica_left",
-    "on_client_connected",
-    "on_client_disconnected",
-    "on_app_message",
-    "on_event",
-    "on_replica_started_speaking",
-    "on_replica_stopped_speaking",
-    "on_utterance",
-    "on_tool_call",
-    "on_shutdown",
-    "on_error",
-)
+from pipecat_tavus.handlers import EVENTS
 
+T = TypeVar("T")
+F = TypeVar("F", bound=Frame)
 
 PATIENCE = 20.0
 """Seconds until something counts as never coming, on a machine however busy."""
 
 
-async def until(condition: Callable[[], object], timeout: float = PATIENCE) -> None:
-    """Wait until something is so."""
+async def until(condition: Callable[[], T], timeout: float = PATIENCE) -> T:
+    """Wait until something is so; what it is."""
     async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.01)
+        while not (value := condition()):
+            await asyncio.sleep(0.005)
+    return value
 
 
 class Device(BaseOutputTransport):
@@ -77,12 +66,14 @@ class Recorder(FrameProcessor):
         self.frames.append((time.monotonic(), frame))
         await self.push_frame(frame, direction)
 
-    def of(self, kind: type[Frame]) -> list[Frame]:
-        return [frame for _, frame in self.frames if isinstance(frame, kind)]
+    def of(self, *kinds: type[F]) -> list[F]:
+        return [frame for _, frame in self.frames if isinstance(frame, kinds)]
 
-    async def first(self, kind: type[Frame], timeout: float = PATIENCE) -> Frame:
-        await until(lambda: self.of(kind), timeout)
-        return self.of(kind)[0]
+    def when(self, kind: type[Frame]) -> float:
+        return next(at for at, frame in self.frames if isinstance(frame, kind))
+
+    async def first(self, kind: type[F], timeout: float = PATIENCE) -> F:
+        return (await until(lambda: self.of(kind), timeout))[0]
 
 
 @dataclass

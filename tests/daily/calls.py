@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy
-from bots import Device
+from bots import PATIENCE, Device, Recorder, until
 from loguru import logger
 from native import NativeDaily, Room
 from pipecat.frames.frames import (
@@ -27,55 +27,22 @@ from pipecat.frames.frames import (
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker, ProcessorUnusablePolicy
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 from tavus_server import API_KEY, TavusServer
 
 from pipecat_tavus import TavusParams, TavusTransport, TavusVideoService
-
-EVENTS = (
-    "on_conversation_created",
-    "on_connected",
-    "on_replica_joined",
-    "on_replica_left",
-    "on_client_connected",
-    "on_client_disconnected",
-    "on_app_message",
-    "on_error",
-)
-RARE_EVENTS = ("on_connection_interrupted", "on_connection_restored")
+from pipecat_tavus.handlers import EVENTS
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A frame that passed, or an event."""
+    """An event."""
 
     at: float
     what: Any
     args: tuple[Any, ...] = ()
 
-
-class Recorder(FrameProcessor):
-    """Notes every frame that passes."""
-
-    def __init__(self, name: str):
-        super().__init__(name=name)
-        self.seen: list[Seen] = []
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        await super().process_frame(frame, direction)
-        self.seen.append(Seen(time.monotonic(), frame))
-        await self.push_frame(frame, direction)
-
-    def of(self, *kinds: type[Frame]) -> list[Any]:
-        return [seen.what for seen in self.seen if isinstance(seen.what, kinds)]
-
-    def first(self, kind: type[Frame]) -> float:
-        return next(seen.at for seen in self.seen if isinstance(seen.what, kind))
-
-
-PATIENCE = 20.0
-"""Seconds until something counts as never coming, on a machine however busy."""
 
 # Pipecat's 2 s of silence behind the end would only take time, and mostly there is no replica.
 QUICK = {"audio_out_end_silence_secs": 0, "replica_timeout": 0}
@@ -114,7 +81,7 @@ class Call:
                 **options,
             }
         )
-        for name in EVENTS + RARE_EVENTS:
+        for name in EVENTS:
             self.transport.add_event_handler(name, self._noting(name))
         self.heard = Recorder("after-input")
         self.spoken = Recorder("after-output")
@@ -125,7 +92,7 @@ class Call:
         """The video service instead, before somebody's device."""
         params = TavusParams(**QUICK)
         self.transport = TavusVideoService(api_key=API_KEY, replica_id="r79e1c033f", params=params)
-        for name in EVENTS[:-1]:
+        for name in set(EVENTS) - {"on_error"}:
             self.transport.add_event_handler(name, self._noting(name))
         self.heard = Recorder("after-service")
         self.spoken = Recorder("after-device")
@@ -233,13 +200,6 @@ class Call:
             self.events.append(Seen(time.monotonic(), name, args))
 
         return note
-
-
-async def until(condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
-    """Wait until something is so; a timeout says that it never was."""
-    async with asyncio.timeout(timeout):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def noise(seconds: float, sample_rate: int = 24000, seed: int = 1) -> bytes:

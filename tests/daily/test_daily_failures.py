@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 import pytest
-from calls import Call, noise, until
+from bots import until
+from calls import Call, noise
 from pipecat.frames.frames import OutputTransportMessageUrgentFrame
 from pipecat.pipeline.worker import ProcessorUnusablePolicy
 from tavus_server import Fault

@@ -14,7 +14,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from calls import Call, noise, until
+from bots import until
+from calls import Call, noise
 from pipecat.transports.daily.transport import DailyCallbacks
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo

@@ -9,7 +9,8 @@
 from collections.abc import Iterator
 
 import pytest
-from calls import Call, captured_log, noise, until
+from bots import until
+from calls import Call, captured_log, noise
 from tavus_server import API_KEY, Fault
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.token"

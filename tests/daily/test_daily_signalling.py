@@ -6,7 +6,8 @@
 
 """Trouble of the room on Daily: each told once, none for every frame of audio."""
 
-from calls import Call, noise, until
+from bots import until
+from calls import Call, noise
 
 
 async def test_an_interruption_of_signalling_and_its_end_are_told_once_each(call: Call) -> None:

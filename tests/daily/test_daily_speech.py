@@ -9,7 +9,8 @@
 import asyncio
 
 import pytest
-from calls import Call, loudness, noise, tone, until
+from bots import until
+from calls import Call, loudness, noise, tone
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -145,7 +146,7 @@ async def test_the_bot_stops_speaking_when_the_audio_has_been_played(call: Call)
     await call.start()
     await call.say(noise(0.6))
     await until(lambda: bool(call.spoken.of(BotStoppedSpeakingFrame)))
-    lateness = call.spoken.first(BotStoppedSpeakingFrame) - call.room.stream.played_at
+    lateness = call.spoken.when(BotStoppedSpeakingFrame) - call.room.stream.played_at
     assert -0.1 <= lateness <= 1.0
     assert len(call.spoken.of(BotStartedSpeakingFrame)) == 1
     await call.end()

@@ -6,7 +6,8 @@
 
 """The video service on Daily: what is captured of the replica, and nothing of others."""
 
-from calls import Call, noise, tone, until
+from bots import until
+from calls import Call, noise, tone
 from pipecat.frames.frames import OutputImageRawFrame, SpeechOutputAudioRawFrame
 
 from pipecat_tavus import TavusRoomError

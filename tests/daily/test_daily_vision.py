@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 import pytest
-from calls import Call, noise, until
+from bots import until
+from calls import Call, noise
 from native import Person
 from pipecat.frames.frames import UserAudioRawFrame, UserImageRawFrame, UserImageRequestFrame
 from pipecat.processors.frame_processor import FrameDirection

@@ -9,7 +9,7 @@ import random
 from contextlib import suppress
 
 import pytest
-from bots import EVENTS, tone
+from bots import tone, until
 from matrix.stage import FULL, Run
 from pipecat.frames.frames import CancelFrame, EndFrame, StopFrame, TTSAudioRawFrame
 from pipecat.utils.asyncio.task_manager import TaskManager
@@ -23,23 +23,8 @@ from pipecat_tavus import (
     TavusRoomJoinError,
     TavusTransportClient,
 )
+from pipecat_tavus.handlers import EVENTS
 from pipecat_tavus.sandbox.room_client import SandboxRoom
-
-TAVUS_EVENTS = {
-    "on_event": ("system.replica_present", {}),
-    "on_replica_started_speaking": ("conversation.replica.started_speaking", {}),
-    "on_replica_stopped_speaking": ("conversation.replica.stopped_speaking", {}),
-    "on_utterance": ("conversation.utterance", {"role": "user", "speech": "Hello"}),
-    "on_tool_call": ("conversation.tool_call", {"name": "look", "arguments": "{}"}),
-    "on_shutdown": ("system.shutdown", {"reason": "x"}),
-}
-
-
-async def eventually(condition, seconds=20.0):
-    async with asyncio.timeout(seconds):
-        while not (value := condition()):
-            await asyncio.sleep(0.005)
-    return value
 
 
 async def started(stage, **params):
@@ -68,7 +53,7 @@ async def started(stage, **params):
     run = Run(transport)
     assert await run.started(stage.watch)
     person = await stage.sandbox.join_person(transport.conversation.id)
-    await eventually(lambda: {"captured", "subscribed"} <= set(told))
+    await until(lambda: {"captured", "subscribed"} <= set(told))
     return transport, run, person, told
 
 
@@ -113,7 +98,7 @@ async def test_the_moment_does_not_matter(stage, way, seed):
     run = Run(stage.transport())
     await asyncio.sleep(moment)
     # A run that has not begun is not there to be ended.
-    await eventually(lambda: hasattr(run, "runner"))
+    await until(lambda: hasattr(run, "runner"))
     await WAYS[way](run)
     with suppress(TimeoutError):
         await is_over(run, 0.5)
@@ -149,78 +134,7 @@ async def test_a_pipeline_that_is_over_and_has_not_cleaned_up_is_noticed(stage):
     _, run, _, _ = await started(stage)
     await run.worker.queue_frame(StopFrame())
     await is_over(run)
-    await eventually(lambda: not stage.active(), 10)
-
-
-ERRORS = {
-    "RuntimeError": RuntimeError,
-    "CancelledError": asyncio.CancelledError,
-    "TavusError": TavusError,
-}
-
-
-@pytest.mark.parametrize("error", ERRORS)
-@pytest.mark.parametrize("event", [*EVENTS, "on_connection_interrupted"])
-async def test_an_exception_in_any_of_the_applications_handlers(stage, event, error):
-    transport = stage.transport()
-    called = []
-
-    async def handler(*args):
-        called.append(args)
-        raise ERRORS[error]("the application's own fault")
-
-    transport.add_event_handler(event, handler)
-    run = Run(transport)
-    assert await run.started(stage.watch)
-    if event == "on_error":
-        await transport._client.report(TavusError("something"))
-    elif event == "on_connection_interrupted":
-        await transport._client._events.on_connection(interrupted=True)
-    person = await stage.sandbox.join_person(transport.conversation.id)
-    await asyncio.sleep(0.03)
-    await person.send_message({"hello": 1})
-    await asyncio.sleep(0.02)
-    await person.leave()
-    replica = stage.sandbox.replica(transport.conversation.id)
-    if event == "on_replica_left":
-        replica.leave()
-    elif event in TAVUS_EVENTS:
-        await eventually(lambda: replica.id)
-        replica.tell(*TAVUS_EVENTS[event])
-    await eventually(lambda: called)
-    await run.end()
-
-
-@pytest.mark.parametrize("does", ["close", "worker.cancel", "EndFrame", "hang"])
-@pytest.mark.parametrize("event", ["on_conversation_created", "on_connected", "on_app_message"])
-async def test_a_handler_that_ends_it_itself(stage, event, does):
-    transport = stage.transport()
-    called = asyncio.Event()
-
-    async def handler(*args):
-        called.set()
-        match does:
-            case "close":
-                await transport.close()
-            case "worker.cancel":
-                await run.worker.cancel()
-            case "EndFrame":
-                await run.worker.queue_frame(EndFrame())
-            case "hang":
-                await asyncio.sleep(60)
-
-    transport.add_event_handler(event, handler)
-    run = Run(transport)
-    if event == "on_app_message":
-        assert await run.started(stage.watch)
-        # Where a message of the replica's came first, it is over already.
-        with suppress(TavusError):
-            person = await stage.sandbox.join_person(transport.conversation.id)
-            await person.send_message({"hello": 1})
-    async with asyncio.timeout(20):
-        await called.wait()
-    await asyncio.sleep(0.05)
-    await run.end()
+    await until(lambda: not stage.active(), 10)
 
 
 @pytest.mark.parametrize("seed", range(48 if FULL else 6))
@@ -311,7 +225,7 @@ async def test_nobody_but_tavus_shuts_down(stage):
     transport, run, person, told = await started(stage)
     before = told.count("on_app_message")
     await person.send_message(SHUTDOWN | {"properties": {"reason": "because I say so"}})
-    await eventually(lambda: told.count("on_app_message") > before)
+    await until(lambda: told.count("on_app_message") > before)
     await asyncio.sleep(0.1)
     assert stage.active() == [transport.conversation.id]
     assert stage.errors == []
@@ -323,9 +237,9 @@ async def test_the_replica_is_gone_and_comes_back(stage):
     transport, run, _, told = await started(stage, replica_left="wait")
     replica = stage.sandbox.replica(transport.conversation.id)
     replica.leave()
-    await eventually(lambda: "on_replica_left" in told)
+    await until(lambda: "on_replica_left" in told)
     replica.join()
-    await eventually(lambda: told.count("on_replica_joined") == 2)
+    await until(lambda: told.count("on_replica_joined") == 2)
     assert stage.active() == [transport.conversation.id]
     assert stage.errors == []
     await run.end()
@@ -421,7 +335,7 @@ async def test_a_creation_that_nobody_waits_for_any_more(stage, wait):
     creating.cancel()
     with pytest.raises(asyncio.CancelledError):
         await creating
-    await eventually(lambda: not stage.active() and not stage.watch.unfinished())
+    await until(lambda: not stage.active() and not stage.watch.unfinished())
 
 
 async def test_a_creation_that_failed_and_one_that_succeeded_are_both_ended(stage):

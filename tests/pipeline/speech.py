@@ -1,13 +1,11 @@
 """A bot, a replica and a person, for both ways of the bot's speech."""
 
-import asyncio
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
-from bots import Bot, tone
+from bots import Bot, tone, until
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -85,18 +83,12 @@ class Scene:
         sent = [m.message for m in self.sandbox.room(self.id).messages]
         return [m for m in sent if m.get("event_type") == event_type]
 
-    async def until(self, condition, timeout=20.0):
-        until = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < until, "it did not come to that"
-            await asyncio.sleep(0.01)
-
     async def spoken(self, count: int = 1) -> None:
         """Wait until the bot has stopped speaking so many times."""
-        await self.until(lambda: len(self.told(BotStoppedSpeakingFrame)) >= count, 30)
+        await until(lambda: len(self.told(BotStoppedSpeakingFrame)) >= count, 30)
 
     async def speaks(self, count: int = 1) -> None:
-        await self.until(lambda: len(self.told(BotStartedSpeakingFrame)) >= count)
+        await until(lambda: len(self.told(BotStartedSpeakingFrame)) >= count)
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ import math
 import time
 
 import pytest
-from bots import tone
+from bots import tone, until
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -38,7 +38,7 @@ async def test_a_greeting_is_held_until_the_replica_speaks_and_heard_whole(
         assert it.bot.spoken.of(OutputAudioRawFrame) == []
         assert it.told(BotStartedSpeakingFrame) == []
         await it.spoken()
-        await it.until(lambda: it.heard("stopped_speaking"))
+        await until(lambda: it.heard("stopped_speaking"))
         assert it.person.heard_pcm().rstrip(b"\0") == greeting
         assert it.told(BotStartedSpeakingFrame)[0] == pytest.approx(
             it.heard("started_speaking")[0], abs=0.2
@@ -55,7 +55,7 @@ async def test_it_flows_at_the_time_out_and_the_application_is_told_once(monkeyp
         assert 0.5 < time.monotonic() - begun < 10
         await it.bot.say(tone(0.4, RATE, seed=2), RATE)
         await it.spoken(2)
-        await it.until(lambda: it.bot.errors and it.bot.named("on_error"))
+        await until(lambda: it.bot.errors and it.bot.named("on_error"))
         [(error,)] = it.bot.named("on_error")
         assert isinstance(error, TavusReplicaAbsentError)
         assert "0.5 s" in str(error)
@@ -72,7 +72,7 @@ async def test_an_interruption_drops_a_greeting_that_is_held(monkeypatch):
         await asyncio.sleep(0.1)
         await it.bot.say(speech := tone(0.6, RATE, seed=2), RATE)
         await it.spoken()
-        await it.until(lambda: it.heard("stopped_speaking"))
+        await until(lambda: it.heard("stopped_speaking"))
         assert it.person.heard_pcm().rstrip(b"\0") == speech
 
 
@@ -81,7 +81,7 @@ async def test_it_waits_longer_than_pipecat_lets_a_write_take(monkeypatch):
     async with scene(monkeypatch, replica={"join_delay": 1.5}, params=params) as it:
         await it.bot.say(speech := tone(0.6, RATE), RATE)
         await it.spoken()
-        await it.until(lambda: it.heard("stopped_speaking"))
+        await until(lambda: it.heard("stopped_speaking"))
         assert it.person.heard_pcm().rstrip(b"\0") == speech
         assert it.bot.errors == []
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from bots import tone
+from bots import tone, until
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -30,7 +30,7 @@ async def test_the_pipeline_is_told_at_once_and_the_person_hears_no_more(monkeyp
         await it.speaks()
         await asyncio.sleep(1)
         await it.bot.worker.queue_frame(InterruptionFrame())
-        await it.until(lambda: it.heard("stopped_speaking"))
+        await until(lambda: it.heard("stopped_speaking"))
         await it.spoken()
         [started], [stopped] = it.told(BotStartedSpeakingFrame), it.told(BotStoppedSpeakingFrame)
         [stop] = it.heard("stopped_speaking")
@@ -47,10 +47,10 @@ async def test_no_more_than_the_lead_is_handed_over_beyond_real_time(monkeypatch
     async with scene(monkeypatch, "echo", params={"echo_lead_secs": lead}) as it:
         begun = time.monotonic()
         await it.bot.say(tone(4, RATE), RATE)
-        await it.until(lambda: it.messages("conversation.echo"))
+        await until(lambda: it.messages("conversation.echo"))
         await asyncio.sleep(1)
         await it.bot.worker.queue_frame(InterruptionFrame())
-        await it.until(lambda: it.messages("conversation.interrupt"))
+        await until(lambda: it.messages("conversation.interrupt"))
         elapsed = time.monotonic() - begun
         chunks = it.messages("conversation.echo")
         handed = len(chunks) * 0.1
@@ -78,7 +78,7 @@ async def test_the_context_holds_the_words_that_were_spoken(monkeypatch, deliver
         await it.speaks()
         await asyncio.sleep(1.35)
         await it.bot.worker.queue_frame(InterruptionFrame())
-        await it.until(lambda: said(context))
+        await until(lambda: said(context))
         heard = len(it.bot.written()) / 2 / RATE / WORD
         assert said(context) == [" ".join(TEXT.split()[: len(said(context)[0].split())])]
         assert heard - 1.3 <= len(said(context)[0].split()) <= heard + 1.3
@@ -93,7 +93,7 @@ async def test_new_speech_right_behind_an_interruption_is_heard_whole(monkeypatc
         await it.bot.worker.queue_frame(InterruptionFrame())
         await it.bot.say(speech := tone(0.8, RATE, seed=2), RATE)
         await it.spoken(2)
-        await it.until(lambda: it.person.heard_pcm().endswith(speech))
+        await until(lambda: it.person.heard_pcm().endswith(speech))
         assert it.bot.written().rstrip(b"\0").endswith(speech)
 
 
@@ -108,7 +108,7 @@ async def test_a_piece_that_survives_the_interruption_is_neither_heard_nor_told(
         await asyncio.sleep(0.3)
         await it.bot.worker.queue_frame(InterruptionFrame())
         await it.spoken()
-        await it.until(lambda: it.heard("stopped_speaking"))
+        await until(lambda: it.heard("stopped_speaking"))
         heard = len(it.person.heard_pcm())
         queue = it.bot.transport.output()._media_senders[None]._audio_queue
         await queue.put(TTSAudioRawFrame(tone(0.04, RATE, seed=3), RATE, 1))
@@ -116,7 +116,7 @@ async def test_a_piece_that_survives_the_interruption_is_neither_heard_nor_told(
         assert len(it.told(BotStartedSpeakingFrame)) == 1
         await it.bot.say(speech := tone(0.6, RATE, seed=2), RATE)
         await it.spoken(2)
-        await it.until(lambda: it.person.heard_pcm().endswith(speech))
+        await until(lambda: it.person.heard_pcm().endswith(speech))
         assert len(it.person.heard_pcm()) == heard + len(speech)
         assert len(it.told(BotStartedSpeakingFrame)) == 2
 

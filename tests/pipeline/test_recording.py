@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bots import tone
+from bots import tone, until
 from pipecat.frames.frames import InterruptionFrame
 from pipecat.processors.audio.audio_buffer_processor import AudioBufferProcessor
 
@@ -67,11 +67,11 @@ async def converse(monkeypatch, delivery) -> list[float]:
             await it.person.say(AUDIO / says)
             await asyncio.sleep(0.2)
             await it.bot.say(tone(answer, RATE, seed=n + 1), RATE)
-            await it.until(lambda n=n: len(it.heard("started_speaking")) > n)
+            await until(lambda n=n: len(it.heard("started_speaking")) > n)
             if interrupted:
                 await asyncio.sleep(interrupted)
                 await it.bot.worker.queue_frame(InterruptionFrame())
-            await it.until(lambda n=n: len(it.heard("stopped_speaking")) > n)
+            await until(lambda n=n: len(it.heard("stopped_speaking")) > n)
             await asyncio.sleep(0.2)
         await recorder.stop_recording()
     mouth, ear, (mouth_rate, ear_rate) = it.person.recording()

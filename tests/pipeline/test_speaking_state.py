@@ -5,7 +5,7 @@ import statistics
 from base64 import b64decode
 
 import pytest
-from bots import tone
+from bots import tone, until
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
@@ -34,7 +34,7 @@ async def test_speech_is_heard_bit_for_bit(monkeypatch, delivery):
     async with scene(monkeypatch, delivery) as it:
         await it.bot.say(speech, RATE)
         await it.spoken()
-        await it.until(lambda: len(it.heard("stopped_speaking")) == 1)
+        await until(lambda: len(it.heard("stopped_speaking")) == 1)
         assert it.person.heard_pcm().rstrip(b"\0") == speech
         assert it.bot.written().rstrip(b"\0") == speech
 
@@ -48,7 +48,7 @@ async def says_thrice(it):
     for n in range(1, 4):
         await it.bot.say(tone(0.2 + n / 10, RATE, seed=n), RATE)
         await it.spoken(n)
-        await it.until(lambda n=n: len(it.heard("stopped_speaking")) == n)
+        await until(lambda n=n: len(it.heard("stopped_speaking")) == n)
         # That it stopped is known only after a pause.
         await asyncio.sleep(0.05)
     return it.told(BotStartedSpeakingFrame), it.told(BotStoppedSpeakingFrame)
@@ -96,7 +96,7 @@ async def test_what_the_replica_says_by_itself_is_the_bots_speech_as_well(monkey
     async with scene(monkeypatch, "echo") as it:
         await it.bot.transport.echo_text("three words only")
         await it.spoken()
-        await it.until(lambda: it.heard("stopped_speaking"))
+        await until(lambda: it.heard("stopped_speaking"))
         assert off(it.told(BotStartedSpeakingFrame), it.heard("started_speaking")) < 0.2
         assert off(it.told(BotStoppedSpeakingFrame), it.heard("stopped_speaking")) < 0.2
 
@@ -109,7 +109,7 @@ async def test_a_slow_voice_is_one_utterance_with_its_pauses(monkeypatch, delive
             await it.bot.say(piece, RATE, stopped=n == 2)
             await asyncio.sleep(0.5)
         await it.spoken()
-        await it.until(lambda: len(it.person.heard_pcm().replace(b"\0\0", b"")) == 1.2 * RATE * 2)
+        await until(lambda: len(it.person.heard_pcm().replace(b"\0\0", b"")) == 1.2 * RATE * 2)
         assert len(it.told(BotStartedSpeakingFrame)) == len(it.told(BotStoppedSpeakingFrame)) == 1
         assert it.bot.written().replace(b"\0\0", b"") == b"".join(pieces)
 
@@ -152,7 +152,7 @@ async def test_speech_at_any_rate_is_echoed_whole(monkeypatch, rate):
     async with scene(monkeypatch, "echo") as it:
         await it.bot.say(tone(1.0, rate), rate)
         await it.spoken()
-        await it.until(lambda: it.heard("stopped_speaking"))
+        await until(lambda: it.heard("stopped_speaking"))
         assert len(it.person.heard_pcm().rstrip(b"\0")) / 2 / RATE == pytest.approx(1, abs=0.02)
 
 

@@ -8,7 +8,6 @@
 
 import asyncio
 import base64
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from random import Random
 from typing import Any
 
 import aiohttp
+from bots import until
 from pipecat.clocks.system_clock import SystemClock
 from pipecat.frames.frames import OutputAudioRawFrame, OutputTransportMessageFrame
 from pipecat.processors.frame_processor import FrameProcessorSetup
@@ -30,15 +30,6 @@ from pipecat_tavus.sandbox import ReplicaSettings, SandboxPerson, TavusSandbox
 from pipecat_tavus.sandbox.room_client import SandboxRoom
 
 RATE = 24000
-
-
-async def until(condition: Callable[[], Any], timeout: float = 20.0) -> Any:
-    """Wait until a condition holds; gives its value."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it never came to hold"
-        await asyncio.sleep(0.01)
-    return value
 
 
 @dataclass

@@ -11,7 +11,8 @@ import time
 from itertools import pairwise
 
 import pytest
-from sandbox.bot_kit import RATE, call, echo, interaction, noise, send_utterance, until
+from bots import until
+from sandbox.bot_kit import RATE, call, echo, interaction, noise, send_utterance
 
 from pipecat_tavus.sandbox import ReplicaSettings
 

@@ -11,16 +11,8 @@ import math
 import time
 
 import pytest
-from sandbox.bot_kit import (
-    RATE,
-    call,
-    interaction,
-    joined,
-    noise,
-    sandbox_and_api,
-    send_utterance,
-    until,
-)
+from bots import until
+from sandbox.bot_kit import RATE, call, interaction, joined, noise, sandbox_and_api, send_utterance
 
 from pipecat_tavus.sandbox import ReplicaSettings
 

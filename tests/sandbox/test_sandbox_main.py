@@ -14,8 +14,9 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from bots import until
 from PIL import Image
-from sandbox.bot_kit import joined, noise, until
+from sandbox.bot_kit import joined, noise
 
 pytestmark = pytest.mark.in_real_time
 

@@ -11,7 +11,8 @@ import time
 import wave
 
 import pytest
-from sandbox.bot_kit import RATE, joined, noise, sandbox_and_api, until
+from bots import until
+from sandbox.bot_kit import RATE, joined, noise, sandbox_and_api
 
 from pipecat_tavus.errors import (
     TavusRoomClosedError,

@@ -10,7 +10,8 @@ import asyncio
 import time
 
 import pytest
-from sandbox.bot_kit import RATE, joined, noise, sandbox_and_api, until
+from bots import until
+from sandbox.bot_kit import RATE, joined, noise, sandbox_and_api
 
 from pipecat_tavus.sandbox import ReplicaSettings
 

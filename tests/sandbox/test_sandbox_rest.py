@@ -11,7 +11,8 @@ import time
 
 import aiohttp
 import pytest
-from sandbox.bot_kit import sandbox_and_api, until
+from bots import until
+from sandbox.bot_kit import sandbox_and_api
 
 
 async def test_a_conversation_is_created_looked_up_ended_and_deleted():

@@ -12,18 +12,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
+from bots import until
 from pipecat.transports.daily.transport import DailyParams
-from sandbox.bot_kit import (
-    RATE,
-    Listener,
-    audio,
-    bot_for,
-    joined,
-    noise,
-    sandbox_and_api,
-    setup,
-    until,
-)
+from sandbox.bot_kit import RATE, Listener, audio, bot_for, joined, noise, sandbox_and_api, setup
 
 from pipecat_tavus.errors import TavusRoomError, TavusRoomJoinError, TavusRoomSendError
 from pipecat_tavus.room.seam import RoomClient, RoomConfig

@@ -14,7 +14,8 @@ import time
 import aiohttp
 import pytest
 from aiohttp import web
-from sandbox.bot_kit import Api, joined, noise, sandbox_and_api, until
+from bots import until
+from sandbox.bot_kit import Api, joined, noise, sandbox_and_api
 
 from pipecat_tavus import TavusRoomJoinError
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox

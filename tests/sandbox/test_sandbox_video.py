@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
-from sandbox.bot_kit import RATE, call, joined, noise, sandbox_and_api, send_utterance, until
+from bots import until
+from sandbox.bot_kit import RATE, call, joined, noise, sandbox_and_api, send_utterance
 
 from pipecat_tavus.errors import TavusRoomClosedError, TavusRoomError
 from pipecat_tavus.sandbox import Picture, ReplicaSettings, mouth_of, wire
