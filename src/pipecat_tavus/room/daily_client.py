@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from loguru import logger
+from pipecat.frames.frames import OutputAudioRawFrame
 from pipecat.transports.daily.transport import (
     DailyAudioTrack,
     DailyCustomAudioTrackParams,
@@ -22,6 +23,7 @@ from pipecat.transports.daily.transport import (
 from pipecat_tavus.errors import TavusRoomError, TavusRoomSendError
 from pipecat_tavus.room.roster import media_of
 from pipecat_tavus.room.seam import VideoCallback
+from pipecat_tavus.room.track_writer import PIECE_SECS, TrackWriter
 
 _RELEASE_TIMEOUT = 1.0
 """Limit in seconds for waiting until Daily has released a call."""
@@ -38,6 +40,7 @@ class DailyClient(DailyTransportClient):
         super().__init__(*args)
         self._viewers: dict[tuple[str, str], VideoCallback] = {}
         self._unseen: set[tuple[str, str]] = set()
+        self._writers: dict[str | None, TrackWriter] = {}
 
     def on_error(self, message: str) -> None:
         """Keep the error that ends a call, such as an ejection; "left" comes right behind it.
@@ -143,4 +146,22 @@ class DailyClient(DailyTransportClient):
         )
         if error := await future:
             raise TavusRoomSendError(f"Daily refused the audio track {track_name!r}: {error}")
+        self._writers[track_name] = TrackWriter(track)
         return track
+
+    async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
+        """Write audio to its destination, on the custom tracks in real time."""
+        if writer := self._writers.get(frame.transport_destination):
+            return await writer.write(frame)
+        return await super().write_audio_frame(frame)
+
+    def drop_audio(self, destination: str) -> None:
+        """Hand over nothing more of what is being written on a custom track."""
+        if writer := self._writers.get(destination):
+            writer.drop()
+
+    async def leave(self) -> None:
+        """Leave as Pipecat does, when what was handed over has been played."""
+        if any(writer.is_playing for writer in self._writers.values()):
+            await asyncio.sleep(PIECE_SECS)
+        await super().leave()

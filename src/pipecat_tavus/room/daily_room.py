@@ -158,6 +158,15 @@ class DailyRoom:
         """
         return await self._daily.write_audio_frame(frame)
 
+    def drop_audio(self, destination: str) -> None:
+        """Play no more of what is being written on a track.
+
+        Args:
+            destination: The track's name.
+        """
+        if self._client:
+            self._client.drop_audio(destination)
+
     async def capture_participant_audio(
         self,
         participant_id: str,

@@ -108,13 +108,22 @@ class RoomAccess(InteractionCalls):
             frame: PCM16 at ``out_sample_rate``.
 
         Returns:
-            Whether the audio was taken: True once it has been played, False where the
-            room is closed.
+            Whether the audio was taken: True once it has been played, but for its last 40 ms
+            perhaps; False where the room is closed, or the rest of it was dropped.
         """
         room = self._life.room
         if room is None or self._life.is_over:
             return False
         return await room.write_audio_frame(frame)
+
+    def drop_audio(self, destination: str) -> None:
+        """Play no more of what is being written on a custom track.
+
+        Args:
+            destination: The track's name.
+        """
+        if self._life.room:
+            self._life.room.drop_audio(destination)
 
     async def capture_participant_audio(
         self,

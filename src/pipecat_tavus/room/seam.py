@@ -133,12 +133,17 @@ class RoomClient(Protocol):
     async def write_audio_frame(self, frame: OutputAudioRawFrame) -> bool:
         """Play audio on the track named by the frame's ``transport_destination``.
 
-        Returns when the audio has been played, so that whoever writes without a pause
-        writes in real time.
+        It leaves the bot as it is played, in pieces of 40 ms at most. Returns when it has been
+        played but for its last piece, or all of it, so that whoever writes without a pause
+        writes in real time. What a cancelled call has not begun to play is never heard.
 
         Returns:
             Whether the audio was taken.
         """
+        ...
+
+    def drop_audio(self, destination: str) -> None:
+        """Play no more of what is being written on a track: it was not taken."""
         ...
 
     async def capture_participant_audio(

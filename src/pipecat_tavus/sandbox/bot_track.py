@@ -32,6 +32,7 @@ class BotTrack:
         self.number = number
         self._playhead = Playhead()
         self._lock = asyncio.Lock()
+        self._drops = 0
 
     async def play(self, socket: RoomSocket, pcm: bytes, rate: int) -> bool:
         """Play audio after what is being played, and return when it has been played.
@@ -45,8 +46,9 @@ class BotTrack:
             rate: Its sample rate in Hz.
 
         Returns:
-            Whether there was audio, and a connection until its end.
+            Whether there was audio, and a connection until its end, and nothing was dropped.
         """
+        drops = self._drops
         pcm = pcm[: len(pcm) // 2 * 2]
         size = max(1, round(rate * _PIECE_SECS)) * 2
         async with self._lock:
@@ -55,11 +57,17 @@ class BotTrack:
                 if not socket.is_open:
                     return False
                 await _sleep_until(self._playhead.next(time.monotonic()))
+                if drops != self._drops:
+                    return False
                 self._playhead.book(time.monotonic(), pcm16.secs(piece, rate))
                 if not await socket.send_audio(self.number, piece, rate):
                     return False
             await _sleep_until(self._playhead.next(time.monotonic()))
         return bool(pcm)
+
+    def drop(self) -> None:
+        """Send nothing more of what is being played."""
+        self._drops += 1
 
 
 async def _sleep_until(at: float) -> None:

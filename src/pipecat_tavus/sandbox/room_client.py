@@ -174,6 +174,15 @@ class SandboxRoom:
         pcm = pcm16.mono(frame.audio, self._config.params.audio_out_channels)
         return await track.play(socket, pcm, self._out_sample_rate)
 
+    def drop_audio(self, destination: str) -> None:
+        """Play no more of what is being written on a track.
+
+        Args:
+            destination: The track's name.
+        """
+        if track := self._tracks.get(destination):
+            track.drop()
+
     async def capture_participant_audio(
         self,
         participant_id: str,

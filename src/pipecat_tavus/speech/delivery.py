@@ -8,7 +8,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from pipecat.frames.frames import OutputAudioRawFrame
@@ -23,25 +22,6 @@ ECHO_PERSONA = "pipecat0"
 
 Taken = Callable[[OutputAudioRawFrame], None]
 """Told of audio when it was handed over."""
-
-
-@dataclass
-class Flight:
-    """Audio that is being written.
-
-    Parameters:
-        frame: Its frame, whose own audio may be a part of it meanwhile.
-        audio: All of it, PCM16.
-        handed: How many bytes of it were handed over.
-    """
-
-    frame: OutputAudioRawFrame
-    audio: bytes
-    handed: int = 0
-
-    def part(self) -> OutputAudioRawFrame:
-        """What was handed over, as a frame of its own."""
-        return copy_audio(self.frame, self.audio[: self.handed])
 
 
 def copy_audio(frame: OutputAudioRawFrame, audio: bytes) -> OutputAudioRawFrame:
@@ -115,7 +95,8 @@ class Delivery(Protocol):
         """Hand nothing more over of what is being written.
 
         Returns:
-            As much of it as was handed over, or None.
+            The speech that was being written, of which at least the beginning was handed over,
+            or None.
         """
         ...
 

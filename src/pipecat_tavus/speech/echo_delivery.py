@@ -18,7 +18,7 @@ from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.errors import TavusRoomSendError
 from pipecat_tavus.events import interactions
 from pipecat_tavus.params import TavusParams
-from pipecat_tavus.speech.delivery import Flight, Taken
+from pipecat_tavus.speech.delivery import Taken
 from pipecat_tavus.speech.outages import Outages
 from pipecat_tavus.speech.speech import Speech
 from pipecat_tavus.speech.track_delivery import TrackDelivery
@@ -60,7 +60,7 @@ class EchoDelivery:
         # For audio with a destination of its own.
         self._tracks = TrackDelivery(client, outages, speech, taken, params.audio_out_auto_silence)
         self._utterance: Utterance | None = None
-        self._flight: Flight | None = None
+        self._writing: OutputAudioRawFrame | None = None
         self._written_at = 0.0
         self._idle: asyncio.Task[None] | None = None
 
@@ -84,13 +84,13 @@ class EchoDelivery:
         utterance = self._utterance = self._utterance or self._begin(frame.sample_rate)
         self._written_at = time.monotonic()
         self._speech.hand_over(self._written_at, frame.audio, frame.sample_rate, utterance.id)
-        flight = self._flight = Flight(frame, frame.audio, len(frame.audio))
+        self._writing = frame
         for chunk in utterance.feed(frame.audio):
             await self._wait_for_lead(utterance)
             if utterance is not self._utterance or not await self._send(utterance, chunk):
                 return False
-        if flight is self._flight:
-            self._flight = None
+        if frame is self._writing:
+            self._writing = None
             self._taken(frame)
             await self._wait_for_lead(utterance)
         return False
@@ -98,7 +98,7 @@ class EchoDelivery:
     async def finish(self) -> None:
         """End the utterance, whose last chunk says so."""
         utterance, self._utterance = self._utterance, None
-        self._flight = None
+        self._writing = None
         if utterance:
             await self._send(utterance, utterance.end(), done=True)
 
@@ -106,12 +106,11 @@ class EchoDelivery:
         """Send nothing more of the utterance, not even its end.
 
         Returns:
-            As much of what is being written as was handed over, or None.
+            The speech that is being written, which was handed over, or None.
         """
-        flight, self._flight = self._flight, None
-        self._utterance = None
+        writing, self._writing, self._utterance = self._writing, None, None
         self._tracks.interrupt()
-        return flight.part() if flight else None
+        return writing
 
     def close(self) -> list[asyncio.Task[None]]:
         """Nothing more is sent.

@@ -13,15 +13,12 @@ from pipecat.frames.frames import OutputAudioRawFrame
 
 from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.errors import TavusError, TavusRoomSendError
-from pipecat_tavus.speech.delivery import Flight, Taken
+from pipecat_tavus.speech.delivery import Taken, copy_audio
 from pipecat_tavus.speech.outages import Outages
 from pipecat_tavus.speech.speech import Speech
 
 STREAM_TRACK = "stream"
 """The custom audio track that the persona ``pipecat-stream`` speaks."""
-
-_PIECE_10MS = 4
-"""How much is handed over at a time: what an interruption comes too late for."""
 
 
 class TrackDelivery:
@@ -49,58 +46,47 @@ class TrackDelivery:
         self._speech = speech
         self._taken = taken
         self._silence = silence
-        self._interruptions = 0
-        self._flight: Flight | None = None
+        # What is being written, by the track's name.
+        self._writing: dict[str, OutputAudioRawFrame] = {}
 
     async def open(self) -> None:
         """Publish the track."""
         await self._client.publish(STREAM_TRACK, self._silence)
 
     async def write(self, frame: OutputAudioRawFrame) -> bool:
-        """Play audio on its track, piece by piece; returns when it has been played.
+        """Play audio on its track; returns when more is wanted there.
 
         Args:
-            frame: The audio; cut to what was played.
+            frame: The audio.
 
         Returns:
             Whether the frame is to be pushed on, as audio for another track is.
         """
-        audio, destination = frame.audio, frame.transport_destination
-        flight = Flight(frame, audio)
+        destination = frame.transport_destination
+        track = frame.transport_destination = destination or STREAM_TRACK
+        self._writing[track] = frame
         if destination is None:
-            self._flight = flight
+            samples_per_sec = frame.sample_rate * frame.num_channels
+            self._speech.hand_over(time.monotonic(), frame.audio, samples_per_sec)
+        error = None
         try:
-            played = await self._play(flight, destination)
+            if not await self._client.write_audio_frame(frame):
+                error = TavusRoomSendError("The room did not take the bot's audio")
+        except Exception as e:
+            error = e if isinstance(e, TavusError) else TavusRoomSendError(f"Writing audio: {e}")
         finally:
             # Downstream it is the bot's speech, on no track in particular.
             frame.transport_destination = destination
-        frame.audio = audio[:played]
-        if destination is not None:
-            return played > 0
-        if flight is self._flight:
-            self._flight = None
-            if played:
-                self._taken(frame)
-        return False
-
-    async def _play(self, flight: Flight, destination: str | None) -> int:
-        frame, number = flight.frame, self._interruptions
-        piece = frame.sample_rate // 100 * _PIECE_10MS * frame.num_channels * 2
-        frame.transport_destination = destination or STREAM_TRACK
-        played = 0
-        # One frame serves all its pieces: making frames is what costs here.
-        while played < len(flight.audio):
-            if number != self._interruptions and frame.interruptible:
-                break
-            frame.audio = flight.audio[played : played + piece]
-            if destination is None:
-                samples_per_sec = frame.sample_rate * frame.num_channels
-                self._speech.hand_over(time.monotonic(), frame.audio, samples_per_sec)
-                flight.handed += len(frame.audio)
-            if not await self._write(frame):
-                break
-            played += piece
-        return played
+            dropped = self._writing.pop(track, None) is None
+        if dropped:
+            return False
+        if error:
+            await self._outages.failed("audio", error)
+            return False
+        self._outages.over("audio")
+        if destination is None:
+            self._taken(frame)
+        return destination is not None
 
     async def finish(self) -> None:
         """A track has no ends."""
@@ -109,13 +95,14 @@ class TrackDelivery:
         """Play nothing more of what is being written.
 
         Returns:
-            As much of it as was handed over, or None.
+            The speech that was being written, or None.
         """
-        self._interruptions += 1
-        if self._flight is None or not self._flight.frame.interruptible:
-            return None
-        flight, self._flight = self._flight, None
-        return flight.part()
+        dropped = {name: frame for name, frame in self._writing.items() if frame.interruptible}
+        for name in dropped:
+            del self._writing[name]
+            self._client.drop_audio(name)
+        speech = dropped.get(STREAM_TRACK)
+        return copy_audio(speech, speech.audio) if speech else None
 
     def close(self) -> list[asyncio.Task[None]]:
         """A track is closed with the room.
@@ -124,14 +111,3 @@ class TrackDelivery:
             The tasks to be cancelled: none.
         """
         return []
-
-    async def _write(self, frame: OutputAudioRawFrame) -> bool:
-        try:
-            if await self._client.write_audio_frame(frame):
-                self._outages.over("audio")
-                return True
-            error = TavusRoomSendError("The room did not take the bot's audio")
-        except Exception as e:
-            error = e if isinstance(e, TavusError) else TavusRoomSendError(f"Writing audio: {e}")
-        await self._outages.failed("audio", error)
-        return False
