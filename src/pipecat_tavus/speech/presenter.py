@@ -11,6 +11,7 @@ leave it, on their way up or down the pipeline.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -82,7 +83,9 @@ class Presenter:
         self._measured = measured
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._wakes_at: float | None = None
+        # What sets it at the next moment, and when that is.
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = math.inf
         self._own: list[Moment] = []
         self._speaks_on_its_own = False
         # The directions in which the pipeline was told that the bot speaks.
@@ -137,7 +140,7 @@ class Presenter:
                 closes=isinstance(frame, BotStoppedSpeakingFrame),
             )
         await self._release()
-        self._wake_in_time()
+        self._set_timer()
 
     def take(self, frame: OutputAudioRawFrame) -> None:
         """Push speech that was handed over when it was heard.
@@ -147,7 +150,7 @@ class Presenter:
         """
         secs = frame.num_frames / frame.sample_rate
         self._playout.put(time.monotonic(), Moment(frame, _DOWN), secs=secs)
-        self._wake_in_time()
+        self._set_timer()
 
     async def run(self) -> None:
         """Push what waits, until the bot has left the room: nothing is heard from then on."""
@@ -164,26 +167,25 @@ class Presenter:
             await self._release()
 
     async def _next_moment(self) -> None:
-        if self.is_over:
-            return
-        self._wakes_at = self._playout.next_at()
-        timer = None
-        if self._wakes_at is not None:
-            # Cheaper than a timeout, which cancels: this is done for each 80 ms of speech.
-            wait = max(0.0, self._wakes_at - time.monotonic())
-            timer = asyncio.get_running_loop().call_later(wait, self._changed.set)
-        try:
+        if not self.is_over:
+            self._set_timer()
             await self._changed.wait()
-        finally:
-            if timer:
-                timer.cancel()
-        self._changed.clear()
+            self._changed.clear()
 
-    def _wake_in_time(self) -> None:
-        """Wake whoever sleeps beyond what is next, and nobody else."""
+    def _set_timer(self) -> None:
+        """Wake whoever waits for the next moment, and nobody before."""
         at = self._playout.next_at()
-        if at is not None and (self._wakes_at is None or at < self._wakes_at):
-            self._changed.set()
+        if at is None or at >= self._wakes_at:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._wakes_at = at
+        wait = max(0.0, at - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(wait, self._wake)
+
+    def _wake(self) -> None:
+        self._wakes_at = math.inf
+        self._changed.set()
 
     def on_speaking(
         self, event: StartedSpeakingEvent | StoppedSpeakingEvent, at: float | None = None
