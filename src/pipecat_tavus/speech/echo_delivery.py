@@ -9,6 +9,7 @@
 import asyncio
 import time
 import uuid
+from contextlib import suppress
 from typing import cast
 
 from pipecat.frames.frames import OutputAudioRawFrame, OutputTransportMessageUrgentFrame
@@ -26,6 +27,9 @@ from pipecat_tavus.speech.utterance import Utterance
 
 _IDLE_SECS = 1.0
 """Seconds without audio after which an utterance has ended that nobody ended."""
+_PAUSE_SECS = 0.25
+"""How many seconds of a long lead are used up before more is sent: one wake-up then serves
+several messages."""
 
 
 class EchoDelivery:
@@ -62,6 +66,7 @@ class EchoDelivery:
         self._utterance: Utterance | None = None
         self._writing: OutputAudioRawFrame | None = None
         self._written_at = 0.0
+        self._interrupted = asyncio.Event()
         self._idle: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -109,6 +114,7 @@ class EchoDelivery:
             The speech that is being written, which was handed over, or None.
         """
         writing, self._writing, self._utterance = self._writing, None, None
+        self._interrupted.set()
         self._tracks.interrupt()
         return writing
 
@@ -140,8 +146,13 @@ class EchoDelivery:
     async def _wait_for_lead(self, utterance: Utterance) -> None:
         lead = max(self._lead, utterance.chunk_secs)
         wait = (self._speech.end or 0.0) - lead - time.monotonic()
-        if wait > 0:
-            await asyncio.sleep(wait)
+        if wait <= 0:
+            return
+        self._interrupted.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait + min(_PAUSE_SECS, (lead - utterance.chunk_secs) / 4)):
+                await self._interrupted.wait()
+        self._written_at = time.monotonic()
 
     async def _send(self, utterance: Utterance, chunk: bytes, *, done: bool = False) -> bool:
         message = interactions.echo_audio(
