@@ -19,6 +19,8 @@ from pipecat.frames.frames import (
 )
 from pipecat.transports.daily.transport import DailyOutputTransportMessageFrame
 
+from pipecat_tavus.speech import echo_delivery
+
 
 async def test_speech_reaches_the_track_stream_to_the_byte_and_no_other_track(call: Call) -> None:
     await call.start()
@@ -140,6 +142,22 @@ async def test_speech_after_an_interruption_is_the_new_one_alone(call: Call) -> 
     await call.say(answer)
     await call.end()
     assert call.room.stream.pcm[before:] == answer
+
+
+async def test_speech_behind_an_interruption_does_not_wait_for_the_old_ones_lead(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(echo_delivery, "_PAUSE_SECS", 60.0)
+    await call.start(params={"audio_delivery": "echo", "echo_lead_secs": 20.0})
+    await call.say(noise(30.0))
+    # A pause of 5 s has begun.
+    await until(lambda: len(call.room.messages) >= 195)
+    await asyncio.sleep(0.3)
+    await call.interrupt()
+    before = len(call.room.messages)
+    await call.say(noise(0.4))
+    async with asyncio.timeout(3):
+        await until(lambda: len(call.room.messages) > before + 1)
 
 
 async def test_the_bot_stops_speaking_when_the_audio_has_been_played(call: Call) -> None:
