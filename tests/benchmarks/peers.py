@@ -10,6 +10,11 @@ Prints a table: the same work, in a real pipeline, over the same stand-in for th
 module and the same REST server. Each run is a process of its own, the sides taking turns;
 the table has medians.
 
+Two columns are floors: `bare` is what the stand-in costs by itself, driven by the least that
+asyncio needs, and `pipeline` what this Pipecat costs with no transport behind it. The
+built-in one of Pipecat 1.14 hands speech over in one burst, faster than real time, which
+costs less than any pace does, and is why an interruption throws all of it away there.
+
     python tests/benchmarks/peers.py
     python tests/benchmarks/peers.py --runs 5 --baseline-python OTHER/bin/python
 """
@@ -131,6 +136,62 @@ class Bot:
             for sent in self.room.messages
             if sent.message.get("event_type") == "conversation.interrupt"
         ]
+
+
+class Alone:
+    """Pipecat's own input and output, with nothing behind them: what no transport is below.
+
+    Speech takes the way through Pipecat in pieces of the same length as ours.
+    """
+
+    say = Bot.say
+    stop = Bot.stop
+
+    def __init__(self) -> None:
+        from pipecat.pipeline.pipeline import Pipeline
+        from pipecat.processors.frame_processor import FrameProcessor
+        from pipecat.transports.base_input import BaseInputTransport
+        from pipecat.transports.base_output import BaseOutputTransport
+
+        from pipecat_tavus import TavusParams
+
+        class Ready(FrameProcessor):
+            async def start(self, frame: Any) -> None:
+                await super().start(frame)
+                await self.set_transport_ready(frame)
+
+        class Input(Ready, BaseInputTransport):
+            pass
+
+        class Output(Ready, BaseOutputTransport):
+            free_at = 0.0
+
+            async def write_audio_frame(self, frame: Any) -> bool:
+                now = time.monotonic()
+                self.free_at = max(now, self.free_at) + frame.num_frames / frame.sample_rate
+                await asyncio.sleep(self.free_at - now)
+                return True
+
+        class Tap(FrameProcessor):
+            async def process_frame(self, frame: Any, direction: Any) -> None:
+                await super().process_frame(frame, direction)
+                await self.push_frame(frame, direction)
+
+        params = TavusParams(audio_out_end_silence_secs=0)
+        self.input = Input(params)
+        self.worker, self.run = _runnable(Pipeline([self.input, Output(params), Tap()]))
+
+    async def start(self) -> None:
+        self.running = asyncio.create_task(self.run())
+        await asyncio.sleep(0.5)
+
+    async def hear(self, seconds: float) -> None:
+        from pipecat.frames.frames import InputAudioRawFrame
+
+        start, piece = time.monotonic(), b"\x10\x20" * 320
+        for n in range(round(seconds / 0.02)):
+            await asyncio.sleep(start + 0.02 * n - time.monotonic())
+            await self.input.push_audio_frame(InputAudioRawFrame(piece, 16000, 1))
 
 
 def _runnable(pipeline: Any) -> tuple[Any, Callable[[], Awaitable[None]]]:
@@ -403,6 +464,35 @@ async def bare(_: str) -> Figures:
     return figures
 
 
+async def alone(_: str) -> Figures:
+    """Pipecat itself."""
+    figures: Figures = {}
+    bots = [Alone() for _ in range(BOTS)]
+    for bot in bots:
+        await bot.start()
+    await bots[0].say(2.0)
+    await asyncio.sleep(2.5)
+    with Cpu(SPEECH_SECS) as cpu:
+        await bots[0].say(SPEECH_SECS)
+        await asyncio.sleep(SPEECH_SECS + 0.6)
+    figures["CPU per second of speech out, ms"] = cpu.per_second
+    with Cpu(SPEECH_SECS) as cpu:
+        await bots[0].hear(SPEECH_SECS)
+    figures["CPU per second of user audio in, ms"] = cpu.per_second
+    with Cpu(SPEECH_SECS * BOTS) as cpu:
+        for bot in bots:
+            await bot.say(SPEECH_SECS)
+        await asyncio.gather(*(bot.hear(SPEECH_SECS) for bot in bots))
+        await asyncio.sleep(0.5)
+    figures["CPU per conversation second, ten, ms"] = cpu.per_second
+    for bot in bots:
+        await bot.stop()
+    return figures
+
+
+FLOORS = {"bare": bare, "pipeline": alone}
+"""What nobody is below: of all that each measures at once, whatever the situations."""
+
 SITUATIONS = {
     "starting": starting,
     "clients": clients,
@@ -423,8 +513,7 @@ def measure(side: str, situations: list[str]) -> Figures:
 
     logger.remove()
     figures: Figures = {}
-    for name in ["bare"] if side == "bare" else situations:
-        situation = bare if side == "bare" else SITUATIONS[name]
+    for situation in [FLOORS[side]] if side in FLOORS else [SITUATIONS[it] for it in situations]:
         figures |= asyncio.run(asyncio.wait_for(situation(side), 90))
     return figures
 
@@ -445,7 +534,7 @@ def pipecat_of(python: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="runs of each side (default 3)")
-    parser.add_argument("--only", choices=[*OURS, "builtin", "bare"], help="one side, one run")
+    parser.add_argument("--only", choices=[*OURS, "builtin", *FLOORS], help="one side, one run")
     parser.add_argument("--json", action="store_true", help="with --only: figures as JSON")
     parser.add_argument(
         "--baseline-python",
@@ -464,7 +553,7 @@ def main() -> None:
         return
 
     here = sys.executable
-    sides = {"bare": (here, "bare")} | {side: (here, side) for side in OURS}
+    sides = {side: (here, side) for side in [*FLOORS, *OURS]}
     sides[f"built-in {version('pipecat-ai')}"] = (here, "builtin")
     if options.baseline_python:
         python = options.baseline_python
