@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from bots import Bot
+from bots import Bot, until
 
 from pipecat_tavus import (
     TavusApi,
@@ -80,6 +80,18 @@ async def test_a_lost_answer_is_looked_for_and_the_conversation_adopted(sandbox,
         assert bot.named("on_error") == []
     assert len(creates(sandbox)) == 1
     assert len(sandbox.conversations) == 1
+
+
+async def test_what_is_adopted_knows_its_persona_though_the_list_does_not_tell(sandbox):
+    sandbox.fail(CREATE, hang=True, work=True)
+    params = TavusParams(request_timeout=1)
+    transport = TavusTransport(bot_name="Ada", persona_id="pipecat0", params=params)
+    creating = asyncio.create_task(transport.create_conversation())
+    await until(lambda: sandbox.conversations)
+    for conversation in sandbox.conversations.values():
+        conversation.persona_id = None
+    assert (await creating).persona_id == "pipecat0"
+    await transport.close()
 
 
 async def test_a_private_conversation_whose_token_was_lost_is_ended(sandbox, ledger_path):
