@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 from bots import Bot, until
+from loguru import logger
 from pipecat.frames.frames import EndFrame
 from pipecat.runner.types import DailyRunnerArguments, RunnerArguments
 
@@ -78,6 +79,19 @@ def test_a_bot_may_be_started_with_no_body_at_all():
     # As a WebSocket session on Pipecat Cloud.
     transport = create_transport(SimpleNamespace(session_id="s", websocket=None), api_key="k")
     assert transport.conversation is None
+
+
+@pytest.mark.parametrize("handed", [True, False])
+def test_a_daily_room_that_the_runner_made_for_nothing_is_told(created, handed):
+    warnings = []
+    sink = logger.add(warnings.append, level="WARNING", format="{message}")
+    room = DailyRunnerArguments(room_url="https://x.daily.co/r", body=handover(created, own=False))
+    if not handed:
+        room.body = None
+    create_transport(room, api_key="k")
+    create_transport(RunnerArguments(body=room.body), api_key="k")
+    logger.remove(sink)
+    assert len(warnings) == 1 and "Daily room" in warnings[0]
 
 
 def test_bots_may_log_what_they_are_started_with(created):

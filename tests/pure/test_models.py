@@ -3,6 +3,8 @@
 from datetime import datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipecat_tavus import (
@@ -33,6 +35,8 @@ circle.append(circle)
         ({"replica_id": "r", "document_retrieval_strategy": "best"}, "document_retrieval_strategy"),
         ({"replica_id": "r", "properties": "none"}, "properties"),
         ({"replica_id": "r", "memory_stores": "one"}, "memory_stores"),
+        ({"replica_id": "r", "face_id": "f"}, "replica_id and face_id are two names"),
+        ({"persona_id": "p", "pal_id": "p"}, "persona_id and pal_id are two names"),
         (
             {"replica_id": "r", "language": "english", "properties": {"language": "german"}},
             "language is given twice",
@@ -102,6 +106,15 @@ def test_a_url_of_no_room_spoils_no_list_and_is_told(url):
     conversation = Conversation(conversation_id="c", conversation_url=url)
     assert conversation.url == url
     assert not conversation.has_room
+
+
+@settings(deadline=None)
+@given(st.text(), st.text())
+def test_whatever_is_in_a_url_a_conversation_is_read(before, token):
+    for url in (before, f"https://{before}?t={token}", f"https://x.y/{before}?a&t={token}"):
+        conversation = Conversation(conversation_id="c", conversation_url=url)
+        assert conversation.has_room in (True, False)
+        assert conversation.id == "c"
 
 
 def test_the_new_names_of_replica_and_persona_count_as_well():

@@ -73,7 +73,8 @@ class ConversationOptions(BaseModel):
         face_id: The same, by its newer name.
         persona_id: The persona.
         pal_id: The same, by its newer name.
-        conversation_name: A name for the lists of Tavus.
+        conversation_name: A name for the lists of Tavus. A transport adds to it what makes it
+            unique.
         conversational_context: What the persona should know of this conversation.
         custom_greeting: What the replica says first.
         audio_only: Whether there is no video.
@@ -219,13 +220,12 @@ class Conversation(BaseModel):
         # The URL is shown, logged and handed on.
         try:
             url = URL(self.conversation_url)
-            token = url.query.get("t")
+            if token := url.query.get("t"):
+                self.conversation_url = str(url.without_query_params("t"))
+                self.meeting_token = self.meeting_token or SecretStr(token)
         except ValueError:
-            # Such a conversation spoils no list of others: see `has_room`.
-            return self
-        if token:
-            self.conversation_url = str(url.without_query_params("t"))
-            self.meeting_token = self.meeting_token or SecretStr(token)
+            # It is left as it is, and spoils no list of others: see `has_room`.
+            pass
         return self
 
     @property
