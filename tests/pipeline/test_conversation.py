@@ -229,9 +229,11 @@ async def test_what_one_loop_created_another_ends(sandbox):
         # Its exit would end it as well.
         "os.kill(os.getpid(), 9)",
     ]
-    await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", "\n".join(lines)], env=os.environ.copy(), timeout=60
+    command = [sys.executable, "-c", "\n".join(lines)]
+    ended = await asyncio.to_thread(
+        subprocess.run, command, env=os.environ.copy(), capture_output=True, timeout=60
     )
+    assert b"ERROR" not in ended.stderr
     assert [it.status for it in sandbox.conversations.values()] == ["ended"]
 
 

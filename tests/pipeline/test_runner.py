@@ -186,7 +186,7 @@ async def test_a_body_that_is_no_object_is_refused_and_nothing_created(sandbox, 
 
 async def test_a_starter_that_closes_while_it_starts_starts_no_bot_and_leaves_nothing(sandbox):
     sandbox.fail("POST /conversations", delay=0.3)
-    starter = Starter()
+    starter = Starter("never join")
     asking = asyncio.create_task(starter.start())
     await until(lambda: sandbox.requests)
     await starter.close()

@@ -53,7 +53,8 @@ def test_one_thing_that_is_named_twice_or_not_at_all_is_refused(arguments, words
 
 
 def test_the_same_name_twice_is_no_contradiction():
-    assert body(ConversationOptions(replica_id="r"), replica_id="r")["replica_id"] == "r"
+    for name in ("r", " r "):
+        assert body(ConversationOptions(replica_id="r"), replica_id=name)["replica_id"] == "r"
 
 
 @pytest.mark.parametrize(
