@@ -11,6 +11,7 @@ from bots import Bot, tone, until
 from pipecat.frames.frames import EndFrame, UserAudioRawFrame
 from pipecat.metrics.metrics import MetricsData
 from pipecat.pipeline.worker import PipelineParams
+from pydantic import SecretStr
 from yarl import URL
 
 from pipecat_tavus import (
@@ -289,6 +290,14 @@ def test_a_room_is_known_however_its_url_is_written(url):
     conversation = TavusTransport("Ada", conversation_url=url).conversation
     assert (conversation.id, conversation.url) == ("c1", ROOM)
     assert conversation.token == ("SECRET" if "SECRET" in str(url) else None)
+
+
+@pytest.mark.parametrize("token", ["NEW", SecretStr("NEW")])
+def test_a_token_that_is_given_beside_counts_first(token):
+    for where in ({"conversation_url": f"{ROOM}?t=OLD"}, {"conversation": PRIVATE}):
+        conversation = TavusTransport("Ada", **where, meeting_token=token).conversation
+        assert (conversation.url, conversation.token) == (ROOM, "NEW")
+    assert PRIVATE.token == "SECRET"
 
 
 def test_the_token_is_nowhere_to_be_read(monkeypatch):

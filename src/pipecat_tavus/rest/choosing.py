@@ -9,7 +9,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from yarl import URL
 
 from pipecat_tavus.errors import TavusConfigError
@@ -140,9 +140,7 @@ def existing_conversation(
         if token:
             raise TavusConfigError("meeting_token needs conversation_url, or conversation")
         return None
-    existing = _read(conversation)
-    if token:
-        existing = existing.model_copy(update={"meeting_token": SecretStr(token)})
+    existing = _read(conversation, {"meeting_token": token} if token else {})
     if not existing.has_room:
         raise TavusConfigError("The conversation has no http or https URL of a room")
     if existing.token and not existing.token.strip("*"):
@@ -170,7 +168,7 @@ def _at(url: str) -> dict[str, str]:
     return {"conversation_id": room.name, "conversation_url": str(room)}
 
 
-def _read(conversation: object) -> Conversation:
+def _read(conversation: object, known: Mapping[str, Any]) -> Conversation:
     if isinstance(conversation, Conversation):
         conversation = conversation.model_dump()
     if not isinstance(conversation, Mapping):
@@ -179,6 +177,6 @@ def _read(conversation: object) -> Conversation:
             "of Tavus's; a URL is given as conversation_url"
         )
     try:
-        return Conversation.model_validate(conversation)
+        return Conversation.model_validate({**conversation, **known})
     except ValidationError as e:
         raise TavusConfigError(f"conversation: {describe(e)}") from None
