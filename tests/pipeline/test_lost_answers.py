@@ -176,6 +176,23 @@ async def test_those_of_live_processes_and_other_hosts_are_not_touched(sandbox, 
     await api.close()
 
 
+async def test_what_ends_while_the_ledger_is_read_is_no_orphan(sandbox, ledger_path):
+    class Book(Ledger):
+        def entries(self):
+            found = super().entries()
+            orphans.living.discard("ours")
+            return found
+
+    ledger = Book(ledger_path, base_url=sandbox.api_url, fingerprint=fingerprint(sandbox.api_key))
+    orphans.living.add("ours")
+    ledger.intend("ours")
+    ledger.opened("ours", "c1")
+    api = TavusApi(sandbox.api_key, None, base_url=sandbox.api_url)
+    assert await orphans.end_orphans(api, ledger) == 0
+    assert sandbox.requests == []
+    await api.close()
+
+
 async def test_an_intent_that_came_to_nothing_is_struck_after_a_while(sandbox, ledger_path):
     api = TavusApi(sandbox.api_key, None, base_url=sandbox.api_url)
     ledger = abandoned(sandbox, ledger_path, "never opened")
