@@ -15,7 +15,6 @@ import aiohttp
 from pipecat.metrics.metrics import MetricsData
 from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.shared import acquires, releases
-from yarl import URL
 
 from pipecat_tavus.background import in_background
 from pipecat_tavus.conversation.life import ConversationLife
@@ -25,7 +24,7 @@ from pipecat_tavus.events.speech_listener import SpeechListener
 from pipecat_tavus.metrics import ConversationCreateMetricsData, RoomJoinMetricsData
 from pipecat_tavus.params import TavusCallbacks, TavusParams
 from pipecat_tavus.rest.api import TavusApi
-from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, attached_options, complete_options
+from pipecat_tavus.rest.choosing import DEFAULT_PERSONA, choose_options
 from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.rest.naming import PersonaName
 from pipecat_tavus.room.room_access import RoomAccess
@@ -58,6 +57,9 @@ class TavusTransportClient(RoomAccess):
         api_key: str,
         replica_id: str | None,
         persona_id: str | None = DEFAULT_PERSONA,
+        face_id: str | None = None,
+        pal_id: str | None = None,
+        environment: Mapping[str, str] | None = None,
         conversation_options: ConversationOptions | None = None,
         params: TavusParams | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -74,6 +76,10 @@ class TavusTransportClient(RoomAccess):
             api_key: The Tavus API key.
             replica_id: The replica.
             persona_id: The persona. The default speaks what comes on the track ``stream``.
+            face_id: The replica by its newer name.
+            pal_id: The persona by its newer name.
+            environment: What names the replica and the persona where nothing else does; such
+                as ``os.environ``, or None.
             conversation_options: All else that the conversation is created with.
             params: The parameters.
             session: The session for REST calls; the client opens its own if None.
@@ -89,19 +95,18 @@ class TavusTransportClient(RoomAccess):
         """
         self._bot_name = bot_name
         self._params = params or TavusParams()
-        if conversation:
-            self._options = attached_options(conversation, conversation_options, persona_id)
-        else:
-            self._options = complete_options(
-                conversation_options,
-                replica_id=replica_id,
-                persona_id=persona_id,
-                limits={
-                    "max_call_duration": self._params.max_call_duration,
-                    "participant_left_timeout": self._params.participant_left_timeout,
-                    "participant_absent_timeout": self._params.participant_absent_timeout,
-                },
-            )
+        self._options = choose_options(
+            conversation_options,
+            conversation,
+            replica_id=replica_id,
+            face_id=face_id,
+            persona_id=persona_id,
+            pal_id=pal_id,
+            limits=self._params.limits,
+            environment=environment,
+            # The replica, the bot, and a person, unless people are elsewhere.
+            places=2 if hears_replica else 3,
+        )
         self.audio_delivery: AudioDelivery = delivery_for(self._params, self._options.persona)
         """How the bot's speech goes to the replica."""
         api = None
@@ -198,11 +203,10 @@ class TavusTransportClient(RoomAccess):
             # First: a loop that shuts down may do so while the conversation is created.
             self._guarding = in_background(self._guard(), "tavus::guard")
             conversation = await self._life.create()
-            url, token = _without_token(conversation)
             self._life.room = self._room_factory(
                 RoomConfig(
-                    url=url,
-                    token=token,
+                    url=conversation.url,
+                    token=conversation.token,
                     bot_name=self._bot_name,
                     params=self._params,
                     listener=self._events,
@@ -341,10 +345,3 @@ class TavusTransportClient(RoomAccess):
     async def _unsubscribe_microphone(self, participant_id: str) -> None:
         settings = {participant_id: {"media": {"microphone": "unsubscribed"}}}
         await self.update_subscriptions(participant_settings=settings)
-
-
-def _without_token(conversation: Conversation) -> tuple[str, str | None]:
-    """The room's URL as it may be logged, and the token, which some URLs carry as ``?t=``."""
-    url = URL(conversation.url)
-    token = conversation.token or url.query.get("t")
-    return str(url.without_query_params("t")), token

@@ -15,16 +15,9 @@ import aiohttp
 from pipecat_tavus.client import TavusTransportClient
 from pipecat_tavus.errors import TavusConfigError
 from pipecat_tavus.params import TavusCallbacks, TavusParams
-from pipecat_tavus.rest.choosing import (
-    DEFAULT_PERSONA,
-    complete_options,
-    existing_conversation,
-)
+from pipecat_tavus.rest.choosing import existing_conversation
 from pipecat_tavus.rest.models import Conversation, ConversationOptions
 from pipecat_tavus.room.seam import RoomFactory
-
-_PLACES = 3
-"""The replica, the bot, and a person."""
 
 
 def configure_client(
@@ -75,27 +68,15 @@ def configure_client(
     existing = existing_conversation(conversation, url=conversation_url, token=meeting_token)
     if own and not existing:
         raise TavusConfigError("own=True needs conversation, or conversation_url")
-    if not existing:
-        conversation_options = complete_options(
-            conversation_options,
-            replica_id=replica_id,
-            face_id=face_id,
-            persona_id=persona_id,
-            pal_id=pal_id,
-            environment=os.environ,
-        )
-        places = conversation_options.max_participants
-        if places is not None and places < _PLACES and not hears_replica:
-            raise TavusConfigError(
-                f"max_participants: {places} leaves nobody to talk to, as the replica and the bot "
-                f"count: it takes at least {_PLACES}"
-            )
     return TavusTransportClient(
         bot_name=bot_name,
         callbacks=callbacks,
         api_key=api_key or os.getenv("TAVUS_API_KEY", ""),
-        replica_id=None,
-        persona_id=_persona(persona_id, pal_id) if existing else None,
+        replica_id=replica_id,
+        persona_id=persona_id,
+        face_id=face_id,
+        pal_id=pal_id,
+        environment=os.environ,
         conversation_options=conversation_options,
         conversation=existing,
         own=own,
@@ -104,9 +85,3 @@ def configure_client(
         room_factory=room_factory,
         hears_replica=hears_replica,
     )
-
-
-def _persona(persona_id: str | None, pal_id: str | None) -> str | None:
-    """The persona of a conversation that exists, where that does not say itself."""
-    given = pal_id or (None if persona_id == DEFAULT_PERSONA else persona_id)
-    return given or os.getenv("TAVUS_PERSONA_ID") or os.getenv("TAVUS_PAL_ID") or persona_id

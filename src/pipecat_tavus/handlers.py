@@ -68,13 +68,15 @@ class ConversationHandlers(InteractionCalls, BaseObject):
     async def create_conversation(self) -> Conversation:
         """Create the conversation before the pipeline runs, or return the one that there is.
 
-        Tavus bills from here on: run the pipeline, or :meth:`close` it.
+        Tavus bills from here on: run the pipeline, or :meth:`close` it. Where this is cancelled,
+        as by a time limit, the conversation is ended, and the transport can be used no more.
 
         Returns:
             The conversation.
 
         Raises:
             TavusApiError: Tavus did not create it.
+            TavusError: The conversation is over.
         """
         return await self._client.create_conversation()
 

@@ -73,6 +73,15 @@ class TavusParams(DailyParams):
     echo_lead_secs: float = Field(default=2.0, ge=0)
     echo_chunk_ms: int = Field(default=100, ge=20, le=1000)
 
+    @property
+    def limits(self) -> dict[str, int | None]:
+        """After how long Tavus ends a conversation by itself, as its ``properties`` say it."""
+        return {
+            "max_call_duration": self.max_call_duration,
+            "participant_left_timeout": self.participant_left_timeout,
+            "participant_absent_timeout": self.participant_absent_timeout,
+        }
+
     @field_validator("audio_in_user_tracks")
     @classmethod
     def _tracks_stay_apart(cls, value: bool) -> bool:

@@ -8,6 +8,9 @@
 
 Who starts a bot has often created its conversation, since the front end waits for the room's
 URL. The bot finds it in the ``body`` that it is started with, under :data:`BODY_KEY`.
+
+Import it before the web server runs: from then on SIGTERM ends what is open, also where the
+server handles the signal first, as uvicorn does.
 """
 
 import asyncio
@@ -19,7 +22,8 @@ from loguru import logger
 from pipecat.runner.types import RunnerArguments
 
 from pipecat_tavus.background import in_background
-from pipecat_tavus.errors import TavusConfigError
+from pipecat_tavus.conversation import farewell
+from pipecat_tavus.errors import TavusConfigError, TavusError
 from pipecat_tavus.rest.models import Conversation
 from pipecat_tavus.transport import TavusTransport
 
@@ -33,6 +37,8 @@ _CLOSE_TIMEOUT = 5.0
 
 Bot = Callable[[RunnerArguments], Awaitable[None]]
 """A bot's entry point."""
+
+farewell.stand_by()
 
 
 def create_transport(
@@ -58,17 +64,16 @@ def create_transport(
     Raises:
         TavusConfigError: What was handed over is no conversation, or an option is wrong.
     """
-    body = runner_args.body
+    # Not all arguments of Pipecat Cloud's have a body.
+    body = getattr(runner_args, "body", None)
     given = cast("Mapping[str, Any]", body).get(BODY_KEY) if isinstance(body, Mapping) else None
+    if getattr(runner_args, "room_url", None):
+        logger.warning("The Daily room that the bot was started with is not used: Tavus has one")
     if given is None:
-        if getattr(runner_args, "room_url", None):
-            logger.warning(
-                "The Daily room that the bot was started with is not used: Tavus has one"
-            )
         return TavusTransport(bot_name, **options)
     if not isinstance(given, Mapping):
         raise TavusConfigError(f"body[{BODY_KEY!r}] is no object: see handover()")
-    conversation = dict(cast("Mapping[str, Any]", given))
+    conversation = _Handed(cast("Mapping[str, Any]", given))
     own = conversation.pop("own", False) is True
     for name in _FOR_CREATING:
         options.pop(name, None)
@@ -127,7 +132,8 @@ class TavusStarter:
     """Starts a bot for each person, in a conversation of its own.
 
     The conversation is created first, so that the person can be told where to go. It is
-    ended when its bot has returned or failed, whether it has ever joined or not.
+    ended when its bot has returned or failed, whether it has ever joined or not; when the
+    starter is closed; and when the process ends.
 
     Example::
 
@@ -151,7 +157,8 @@ class TavusStarter:
         """
         self._bot = bot
         self._options = options
-        self._sessions: dict[asyncio.Task[None], TavusTransport] = {}
+        self._sessions: dict[TavusTransport, asyncio.Task[None] | None] = {}
+        """Who owns each conversation, and the bot in it, once it is started."""
 
     async def start(self, body: Mapping[str, Any] | None = None) -> dict[str, str]:
         """Create a conversation, and start a bot in it.
@@ -163,31 +170,39 @@ class TavusStarter:
             The answer to ``/start``: see :func:`start_answer`.
 
         Raises:
-            TavusConfigError: An option is wrong.
+            TavusConfigError: An option is wrong, or the body is no object.
             TavusApiError: Tavus did not create the conversation.
+            TavusError: The starter was closed meanwhile.
         """
+        if not isinstance(cast("object", body or {}), Mapping):
+            raise TavusConfigError(f"The body is a {type(body).__name__}, and no object")
         owner = TavusTransport("Pipecat", **self._options)
+        self._sessions[owner] = None
         try:
             conversation = await owner.create_conversation()
+            if owner not in self._sessions:
+                raise TavusError("The starter was closed: no bot is started any more")
         except BaseException:
+            self._sessions.pop(owner, None)
             await owner.close()
             raise
         args = RunnerArguments(
             body={**(body or {}), **handover(conversation, own=False)}, session_id=str(uuid.uuid4())
         )
         session = in_background(self._serve(args), f"tavus::bot::{args.session_id}")
-        self._sessions[session] = owner
-        in_background(self._end_with(session), "tavus::session")
+        self._sessions[owner] = session
+        in_background(self._end_with(session, owner), "tavus::session")
         return start_answer(conversation, args.session_id)
 
     async def close(self) -> None:
-        """Cancel all bots, and end all conversations."""
-        sessions = dict(self._sessions)
-        for session in sessions:
-            session.cancel()
-        if sessions:
-            await asyncio.wait(sessions, timeout=_CLOSE_TIMEOUT)
-        await asyncio.gather(*(owner.close() for owner in sessions.values()))
+        """Cancel all bots, and end all conversations; call it when your server shuts down."""
+        sessions, self._sessions = self._sessions, {}
+        bots = [session for session in sessions.values() if session]
+        for bot in bots:
+            bot.cancel()
+        if bots:
+            await asyncio.wait(bots, timeout=_CLOSE_TIMEOUT)
+        await asyncio.gather(*(owner.close() for owner in sessions))
 
     async def _serve(self, args: RunnerArguments) -> None:
         try:
@@ -195,10 +210,11 @@ class TavusStarter:
         except Exception:
             logger.exception("The bot of session {} failed", args.session_id)
 
-    async def _end_with(self, session: asyncio.Task[None]) -> None:
+    async def _end_with(self, session: asyncio.Task[None], owner: TavusTransport) -> None:
         try:
             await asyncio.wait([session])
         finally:
             # Also where only the waiting ends, in a loop that shuts down: a Pipecat worker
             # that is cancelled then may hang (measured, 1.14).
-            await self._sessions.pop(session).close()
+            self._sessions.pop(owner, None)
+            await owner.close()

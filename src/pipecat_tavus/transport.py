@@ -97,7 +97,8 @@ class TavusTransport(ConversationHandlers, DailyTransport):
             session: The session for REST calls; the transport opens its own if None.
             api_key: The Tavus API key, else ``TAVUS_API_KEY``.
             replica_id: The replica, else ``TAVUS_REPLICA_ID``.
-            persona_id: The persona. The default speaks the bot's own TTS voice.
+            persona_id: The persona, else ``TAVUS_PERSONA_ID``. The default speaks the bot's own
+                TTS voice; None leaves it to the replica.
             params: The parameters.
             input_name: Name of the input processor.
             output_name: Name of the output processor.
@@ -108,7 +109,7 @@ class TavusTransport(ConversationHandlers, DailyTransport):
             conversation: One that somebody else created, to join instead of a new one: a
                 :class:`~pipecat_tavus.Conversation`, or Tavus's JSON. It is left, and not ended,
                 at the end. The API key may be missing.
-            conversation_url: The URL of its room, instead.
+            conversation_url: The URL of its room, instead; it may have the token, as ``?t=``.
             meeting_token: Its meeting token, where its room is private.
             own: Whether this transport ends it all the same, as if it had created it; from
                 now on, even if it never joins.

@@ -44,6 +44,13 @@ def _moment(value: Any) -> datetime | None:
     return at.replace(tzinfo=at.tzinfo or UTC) if at else None
 
 
+def _objects(value: Any) -> list[Any]:
+    """The objects of a list; what is no list cannot be used, and is not an empty one."""
+    if not isinstance(value, list):
+        raise ValueError("no list")
+    return read.objects(cast("list[Any]", value))
+
+
 _Text = Annotated[str, BeforeValidator(read.text)]
 _MaybeText = Annotated[str | None, BeforeValidator(read.text)]
 _MaybeFloat = Annotated[float | None, BeforeValidator(read.number)]
@@ -109,9 +116,7 @@ class TranscriptionReadyWebhook(WebhookBase, frozen=True):
     """
 
     event_type: Literal["application.transcription_ready"] = "application.transcription_ready"
-    transcript: Annotated[list[TranscriptMessage], BeforeValidator(read.objects)] = Field(
-        repr=False
-    )
+    transcript: Annotated[list[TranscriptMessage], BeforeValidator(_objects)] = Field(repr=False)
 
 
 class RecordingReadyWebhook(WebhookBase, frozen=True):
@@ -176,7 +181,7 @@ _TYPES = read.types_of(_KNOWN)
 _ADAPTER: TypeAdapter[TavusWebhook] = TypeAdapter(TavusWebhook)
 
 
-def parse_webhook(body: bytes | str | Mapping[str, Any]) -> TavusWebhook:
+def parse_webhook(body: bytes | bytearray | str | Mapping[str, Any]) -> TavusWebhook:
     """Read what was posted to a conversation's ``callback_url``.
 
     Nothing proves that it was Tavus who posted it: see whether you know the conversation.
@@ -193,7 +198,7 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> TavusWebhook:
         TavusWebhookError: It is no webhook about a conversation. What was posted is not in the
             error's text.
     """
-    if isinstance(body, bytes | str):
+    if isinstance(body, bytes | bytearray | str):
         try:
             data = json.loads(body)
         except (ValueError, RecursionError):
@@ -208,6 +213,8 @@ def parse_webhook(body: bytes | str | Mapping[str, Any]) -> TavusWebhook:
             raise TavusWebhookError(f"The webhook has no {name}")
     event_type = cast("str", message["event_type"])
     flat = read.normalise(message, event_type)
+    # What the properties say of the envelope is not the envelope's word.
+    flat |= {name: message[name] for name in ("message_type", "webhook_url") if name in message}
     try:
         return _ADAPTER.validate_python(flat)
     except (ValidationError, RecursionError):

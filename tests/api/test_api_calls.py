@@ -47,6 +47,17 @@ async def test_create_sends_the_key_and_the_options_and_answers_the_conversation
     assert sent["allow_redirects"] is False
 
 
+@pytest.mark.parametrize("name", ["persona_id", "pal_id"])
+async def test_a_created_conversation_knows_its_persona_whether_or_not_the_answer_does(
+    api, tavus, name
+):
+    tavus.answers("POST", "/conversations", payload=CREATED)
+    tavus.answers("POST", "/conversations", payload={**CREATED, "persona_id": "told"})
+    options = {"persona_id": None, name: "p1"}
+    assert (await api.create_conversation("r1", **options)).persona_id == "p1"
+    assert (await api.create_conversation("r1", **options)).persona_id == "told"
+
+
 async def test_the_other_calls_ask_where_tavus_answers(api, tavus):
     tavus.answers("GET", "/conversations/c1?verbose=true", payload=CREATED)
     tavus.answers("GET", "/conversations/c1", payload=CREATED)
@@ -376,6 +387,14 @@ def test_an_empty_key_is_refused(key, monkeypatch):
     monkeypatch.delenv("TAVUS_SAMPLE_ROOM_URL", raising=False)
     with pytest.raises(TavusConfigError, match="TAVUS_API_KEY"):
         TavusApi(key, None)
+
+
+@pytest.mark.parametrize("key", ["SEC\nRET", "SEC\x00RET", "SECR\u00e9T"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key):
+    with pytest.raises(TavusConfigError, match="characters that no key has") as refused:
+        TavusApi(key, None)
+    assert "SEC" not in str(refused.value)
+    assert TavusApi(f" {KEY}\n", None).fingerprint == TavusApi(KEY, None).fingerprint
 
 
 @pytest.mark.parametrize("url", ["tavusapi.com/v2", "ftp://x/y", "http://", "http://[::1"])

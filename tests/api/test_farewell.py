@@ -1,6 +1,7 @@
 """The last call: all ends at once, once more where that may help, and never for long."""
 
 import asyncio
+import signal
 import socket
 import time
 
@@ -118,6 +119,24 @@ async def test_a_server_that_does_not_answer_holds_the_exit_up_for_a_bounded_tim
         assert await settle_all() < 3
     assert not any(debtor.settled for debtor in debtors)
     assert len(errors) == 8
+
+
+@pytest.mark.parametrize("stands_by", [True, False])
+def test_who_stands_by_keeps_sigterm_though_nothing_is_owed_any_more(monkeypatch, owe, stands_by):
+    monkeypatch.setattr(farewell, "_stands_by", False)
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        if stands_by:
+            farewell.stand_by()
+        farewell.forget(owe("http://x"))
+        kept = signal.getsignal(signal.SIGTERM)
+        assert kept == (farewell._on_sigterm if stands_by else signal.SIG_DFL)
+        # What the application handles itself stays its own.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        farewell.stand_by()
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 async def test_one_that_cannot_be_reached_does_not_keep_the_others_from_their_end(

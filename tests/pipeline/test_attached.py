@@ -1,6 +1,7 @@
 """A conversation that somebody else created: joined and left, ended only where it is ours."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from bots import Bot, tone, until
 from pipecat.frames.frames import EndFrame, UserAudioRawFrame
 from pipecat.metrics.metrics import MetricsData
 from pipecat.pipeline.worker import PipelineParams
+from pydantic import SecretStr
 from yarl import URL
 
 from pipecat_tavus import (
@@ -27,6 +29,7 @@ from pipecat_tavus.conversation import farewell
 from pipecat_tavus.conversation.ledger import Ledger
 
 ROOM = "https://tavus.daily.co/c1"
+PRIVATE = Conversation(conversation_id="c1", conversation_url=ROOM, meeting_token="SECRET")
 PARAMS = TavusParams(audio_out_end_silence_secs=0)
 
 
@@ -253,8 +256,17 @@ def test_its_persona_decides_how_speech_is_delivered(monkeypatch):
     [
         ({"conversation_url": ROOM, "conversation": {"conversation_id": "c"}}, "give one"),
         ({"conversation": {"conversation_id": "c"}}, "no http or https URL"),
+        ({"conversation_url": ""}, "no http or https URL"),
         ({"conversation_url": "tavus.daily.co/c1"}, "no http or https URL"),
-        ({"conversation_url": "https://tavus.daily.co"}, "conversation_id"),
+        ({"conversation_url": "ftp://tavus.daily.co/c1"}, "no http or https URL"),
+        ({"conversation_url": "https://["}, "no http or https URL"),
+        ({"conversation_url": "https://tavus.daily.co/"}, "no http or https URL"),
+        ({"conversation": f"{ROOM}?t=SECRET"}, "a str.*given as conversation_url"),
+        ({"conversation": {"conversation_id": "c", "conversation_url": "?t=SECRET"}}, "no http"),
+        (
+            {"conversation": json.loads(PRIVATE.model_dump_json())},
+            "meeting_token is hidden.*handover",
+        ),
         ({"conversation": {"conversation_url": ROOM}}, "conversation_id: Field required"),
         ({"meeting_token": "t"}, "needs conversation_url"),
         ({"own": True}, "own=True needs"),
@@ -267,9 +279,25 @@ def test_its_persona_decides_how_speech_is_delivered(monkeypatch):
 )
 def test_what_cannot_be_right_is_refused(monkeypatch, arguments, why):
     monkeypatch.delenv("TAVUS_API_KEY", raising=False)
-    with pytest.raises(TavusConfigError, match=why):
+    with pytest.raises(TavusConfigError, match=why) as refused:
         TavusTransport("Ada", **arguments)
+    assert "SECRET" not in str(refused.value)
     assert not farewell._debtors
+
+
+@pytest.mark.parametrize("url", [ROOM, f"{ROOM}/", f" {ROOM}\n", f"{ROOM}/?t=SECRET", URL(ROOM)])
+def test_a_room_is_known_however_its_url_is_written(url):
+    conversation = TavusTransport("Ada", conversation_url=url).conversation
+    assert (conversation.id, conversation.url) == ("c1", ROOM)
+    assert conversation.token == ("SECRET" if "SECRET" in str(url) else None)
+
+
+@pytest.mark.parametrize("token", ["NEW", SecretStr("NEW")])
+def test_a_token_that_is_given_beside_counts_first(token):
+    for where in ({"conversation_url": f"{ROOM}?t=OLD"}, {"conversation": PRIVATE}):
+        conversation = TavusTransport("Ada", **where, meeting_token=token).conversation
+        assert (conversation.url, conversation.token) == (ROOM, "NEW")
+    assert PRIVATE.token == "SECRET"
 
 
 def test_the_token_is_nowhere_to_be_read(monkeypatch):

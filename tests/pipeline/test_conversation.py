@@ -1,6 +1,9 @@
 """A conversation from its creation to its end, as an application sees it."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -216,6 +219,24 @@ async def test_a_transport_that_only_created_a_conversation_ends_it_when_closed(
         await transport.create_conversation()
 
 
+async def test_what_one_loop_created_another_ends(sandbox):
+    lines = [
+        "import asyncio, os",
+        "from pipecat_tavus import TavusTransport",
+        "transport = TavusTransport('Ada')",
+        "asyncio.run(transport.create_conversation())",
+        "asyncio.run(transport.close())",
+        # Its exit would end it as well.
+        "os.kill(os.getpid(), 9)",
+    ]
+    command = [sys.executable, "-c", "\n".join(lines)]
+    ended = await asyncio.to_thread(
+        subprocess.run, command, env=os.environ.copy(), capture_output=True, timeout=60
+    )
+    assert b"ERROR" not in ended.stderr
+    assert [it.status for it in sandbox.conversations.values()] == ["ended"]
+
+
 async def test_frames_of_connections_come_after_the_start_frame(sandbox, transport):
     conversation = await transport.create_conversation()
     await sandbox.join_person(conversation.id)
@@ -338,7 +359,7 @@ async def test_what_a_handler_does_wrong_stops_nothing(sandbox, transport):
     ("arguments", "words"),
     [
         ({"api_key": ""}, "TAVUS_API_KEY"),
-        ({"api_key": "k", "replica_id": "", "persona_id": ""}, "TAVUS_REPLICA_ID"),
+        ({"api_key": "k", "replica_id": "", "persona_id": None}, "TAVUS_REPLICA_ID"),
         (
             {"api_key": "k", "conversation_options": ConversationOptions(max_participants=2)},
             "leaves nobody to talk to",

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import pytest
-from bots import Bot
+from bots import Bot, until
 
 from pipecat_tavus import (
     TavusApi,
@@ -80,6 +80,18 @@ async def test_a_lost_answer_is_looked_for_and_the_conversation_adopted(sandbox,
         assert bot.named("on_error") == []
     assert len(creates(sandbox)) == 1
     assert len(sandbox.conversations) == 1
+
+
+async def test_what_is_adopted_knows_its_persona_though_the_list_does_not_tell(sandbox):
+    sandbox.fail(CREATE, hang=True, work=True)
+    params = TavusParams(request_timeout=1)
+    transport = TavusTransport(bot_name="Ada", persona_id="pipecat0", params=params)
+    creating = asyncio.create_task(transport.create_conversation())
+    await until(lambda: sandbox.conversations)
+    for conversation in sandbox.conversations.values():
+        conversation.persona_id = None
+    assert (await creating).persona_id == "pipecat0"
+    await transport.close()
 
 
 async def test_a_private_conversation_whose_token_was_lost_is_ended(sandbox, ledger_path):
@@ -161,6 +173,23 @@ async def test_those_of_live_processes_and_other_hosts_are_not_touched(sandbox, 
     assert await orphans.end_orphans(api, ledger) == 0
     assert sandbox.conversations[theirs.id].status == "active"
     await api.end_conversation(theirs.id)
+    await api.close()
+
+
+async def test_what_ends_while_the_ledger_is_read_is_no_orphan(sandbox, ledger_path):
+    class Book(Ledger):
+        def entries(self):
+            found = super().entries()
+            orphans.living.discard("ours")
+            return found
+
+    ledger = Book(ledger_path, base_url=sandbox.api_url, fingerprint=fingerprint(sandbox.api_key))
+    orphans.living.add("ours")
+    ledger.intend("ours")
+    ledger.opened("ours", "c1")
+    api = TavusApi(sandbox.api_key, None, base_url=sandbox.api_url)
+    assert await orphans.end_orphans(api, ledger) == 0
+    assert sandbox.requests == []
     await api.close()
 
 

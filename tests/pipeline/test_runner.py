@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import aiohttp
 import pytest
 from bots import Bot, until
+from loguru import logger
 from pipecat.frames.frames import EndFrame
 from pipecat.runner.types import DailyRunnerArguments, RunnerArguments
 
@@ -19,7 +20,9 @@ from pipecat_tavus import (
     TavusApi,
     TavusAuthenticationError,
     TavusConfigError,
+    TavusError,
     TavusParams,
+    TavusTransport,
 )
 from pipecat_tavus.runner import TavusStarter, create_transport, handover, start_answer
 
@@ -72,10 +75,32 @@ async def test_a_bot_without_one_creates_it(sandbox, body):
     await transport.close()
 
 
+def test_a_bot_may_be_started_with_no_body_at_all():
+    # As a WebSocket session on Pipecat Cloud.
+    transport = create_transport(SimpleNamespace(session_id="s", websocket=None), api_key="k")
+    assert transport.conversation is None
+
+
+@pytest.mark.parametrize("handed", [True, False])
+def test_a_daily_room_that_the_runner_made_for_nothing_is_told(created, handed):
+    warnings = []
+    sink = logger.add(warnings.append, level="WARNING", format="{message}")
+    room = DailyRunnerArguments(room_url="https://x.daily.co/r", body=handover(created, own=False))
+    if not handed:
+        room.body = None
+    create_transport(room, api_key="k")
+    create_transport(RunnerArguments(body=room.body), api_key="k")
+    logger.remove(sink)
+    assert len(warnings) == 1 and "Daily room" in warnings[0]
+
+
 def test_bots_may_log_what_they_are_started_with(created):
-    arguments = RunnerArguments(body=handover(created))
-    assert created.id in repr(arguments) and created.token not in repr(arguments)
-    assert created.token in json.dumps(arguments.body)
+    # In the URL as well, where it came with it.
+    visited = TavusTransport("Ada", conversation_url=created.join_url, api_key="k").conversation
+    for conversation in (created, visited):
+        arguments = RunnerArguments(body=handover(conversation))
+        assert created.id in repr(arguments) and created.token not in repr(arguments)
+        assert created.token in json.dumps(arguments.body)
 
 
 @pytest.mark.parametrize("given", ["c1", [], {}, {"conversation_id": "c1"}])
@@ -152,6 +177,25 @@ async def test_a_starter_that_closes_ends_all_of_its_conversations(sandbox, when
     assert [it.status for it in sandbox.conversations.values()] == ["ended"] * 2
 
 
+@pytest.mark.parametrize("body", [[1], "text", 7])
+async def test_a_body_that_is_no_object_is_refused_and_nothing_created(sandbox, body):
+    with pytest.raises(TavusConfigError, match="no object"):
+        await Starter().start(body)
+    assert not sandbox.requests
+
+
+async def test_a_starter_that_closes_while_it_starts_starts_no_bot_and_leaves_nothing(sandbox):
+    sandbox.fail("POST /conversations", delay=0.3)
+    starter = Starter("never join")
+    asking = asyncio.create_task(starter.start())
+    await until(lambda: sandbox.requests)
+    await starter.close()
+    assert [it.status for it in sandbox.conversations.values()] == ["ended"]
+    with pytest.raises(TavusError, match="closed"):
+        await asking
+    assert starter.arguments == [] and not starter._sessions
+
+
 async def test_what_tavus_refuses_is_told_to_who_asked(sandbox):
     with pytest.raises(TavusAuthenticationError):
         await Starter(api_key="wrong").start()
@@ -189,7 +233,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("end", ["the person leaves", "SIGINT"])
+@pytest.mark.parametrize("end", ["the person leaves", "SIGINT", "SIGTERM"])
 async def test_a_bot_runs_under_pipecats_development_runner(sandbox, created, tmp_path, end):
     (tmp_path / "bot.py").write_text(BOT)
     with socket.socket() as free:
@@ -212,8 +256,8 @@ async def test_a_bot_runs_under_pipecats_development_runner(sandbox, created, tm
         assert len(ids) == 2 and ours["dailyRoom"] == sandbox.conversations[ids[1]].url
         for id in ids:
             await until(lambda id=id: sandbox.room(id).ids("bot"))
-        if end == "SIGINT":
-            process.send_signal(signal.SIGINT)
+        if end.startswith("SIG"):
+            process.send_signal(signal.Signals[end])
         else:
             for id in ids:
                 person = await sandbox.join_person(id)

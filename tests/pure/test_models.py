@@ -1,17 +1,25 @@
 """Models: bad values are refused with a reason, unknown ones pass, secrets stay hidden."""
 
+from datetime import datetime
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipecat_tavus import (
     Conversation,
     ConversationOptions,
     ConversationPage,
+    ConversationProperties,
     Persona,
     Replica,
     TavusConfigError,
     TavusParams,
 )
+
+circle = []
+circle.append(circle)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +35,15 @@ from pipecat_tavus import (
         ({"replica_id": "r", "document_retrieval_strategy": "best"}, "document_retrieval_strategy"),
         ({"replica_id": "r", "properties": "none"}, "properties"),
         ({"replica_id": "r", "memory_stores": "one"}, "memory_stores"),
+        ({"replica_id": "r", "face_id": "f"}, "replica_id and face_id are two names"),
+        ({"persona_id": "p", "pal_id": "p"}, "persona_id and pal_id are two names"),
+        (
+            {"replica_id": "r", "language": "english", "properties": {"language": "german"}},
+            "language is given twice",
+        ),
+        ({"replica_id": "r", "new": datetime.now()}, "sent as JSON.*datetime"),
+        ({"replica_id": "r", "new": [{"a": float("nan")}]}, "sent as JSON"),
+        ({"replica_id": "r", "new": circle}, "sent as JSON"),
     ],
 )
 def test_a_bad_option_is_refused_and_named(options, words):
@@ -57,6 +74,49 @@ def test_the_body_holds_what_was_given_and_no_more():
     }
 
 
+def test_a_property_beside_properties_joins_them_in_each_form():
+    for properties in ({"language": "english"}, ConversationProperties(language="english")):
+        options = ConversationOptions(
+            properties=properties, enable_recording=True, language="english", apply_greenscreen=None
+        )
+        assert options.body() == {"properties": {"language": "english", "enable_recording": True}}
+
+
+def test_where_webhooks_go_is_in_no_repr():
+    url = "https://example.com/unguessable"
+    for it in (
+        ConversationOptions(callback_url=url),
+        Conversation(conversation_id="c", callback_url=url),
+    ):
+        assert it.callback_url == url
+        assert "unguessable" not in repr(it) + str(it)
+
+
+def test_a_token_in_the_url_is_the_meeting_token_and_in_the_url_no_longer():
+    url = "https://tavus.daily.co/c"
+    conversation = Conversation(conversation_id="c", conversation_url=f"{url}?t=SECRET&x=1")
+    assert (conversation.url, conversation.token) == (f"{url}?x=1", "SECRET")
+    assert conversation.join_url == f"{url}?x=1&t=SECRET"
+    both = Conversation(conversation_id="c", conversation_url=f"{url}?t=OLD", meeting_token="NEW")
+    assert (both.url, both.token, both.join_url) == (url, "NEW", f"{url}?t=NEW")
+
+
+@pytest.mark.parametrize("url", ["", "https://[", "https://x:99999/c", "ftp://x/c", "c", "https:c"])
+def test_a_url_of_no_room_spoils_no_list_and_is_told(url):
+    conversation = Conversation(conversation_id="c", conversation_url=url)
+    assert conversation.url == url
+    assert not conversation.has_room
+
+
+@settings(deadline=None)
+@given(st.text(), st.text())
+def test_whatever_is_in_a_url_a_conversation_is_read(before, token):
+    for url in (before, f"https://{before}?t={token}", f"https://x.y/{before}?a&t={token}"):
+        conversation = Conversation(conversation_id="c", conversation_url=url)
+        assert conversation.has_room in (True, False)
+        assert conversation.id == "c"
+
+
 def test_the_new_names_of_replica_and_persona_count_as_well():
     assert ConversationOptions.check(face_id="f").body() == {"face_id": "f"}
     assert ConversationOptions.check(pal_id="p").body() == {"pal_id": "p"}
@@ -79,7 +139,7 @@ def test_a_conversation_keeps_unknown_fields_and_hides_its_token():
         }
     )
     assert (conversation.id, conversation.token) == ("c1", "secret-token")
-    assert conversation.url == "https://tavus.daily.co/c1?t=secret-token"
+    assert conversation.url == "https://tavus.daily.co/c1"
     assert (conversation.replica_id, conversation.persona_id) == ("f1", "p1")
     assert conversation.model_extra == {"brand_new": 7}
     assert "secret-token" not in repr(conversation)

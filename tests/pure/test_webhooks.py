@@ -67,7 +67,11 @@ EVERY_KIND = [
 ]
 
 
-@pytest.mark.parametrize("encode", [dict, json.dumps, lambda it: json.dumps(it).encode()])
+ENCODED = [dict, json.dumps, lambda it: json.dumps(it).encode()]
+ENCODED += [lambda it: bytearray(json.dumps(it).encode())]
+
+
+@pytest.mark.parametrize("encode", ENCODED)
 @pytest.mark.parametrize(("event_type", "properties", "kind", "fields"), EVERY_KIND)
 def test_every_webhook_is_typed_however_it_is_given(encode, event_type, properties, kind, fields):
     posted = body(event_type, properties)
@@ -113,14 +117,28 @@ def test_a_time_is_read_in_each_form_and_never_without_its_zone(told, read):
     assert at is None or isinstance(at.utcoffset(), timedelta)
 
 
+def test_properties_do_not_speak_for_the_envelope():
+    other = {"conversation_id": "c2", "event_type": "x", "message_type": "x", "webhook_url": "x"}
+    webhook = parse_webhook(body("system.shutdown", other))
+    assert type(webhook) is ShutdownWebhook
+    assert (webhook.conversation_id, webhook.message_type) == ("c1", "system")
+    assert webhook.webhook_url == URL
+
+
 def test_of_a_transcript_what_can_be_read_is():
     posted = body("application.transcription_ready", {"transcript": [None, "x", {"role": 7}, {}]})
     assert parse_webhook(posted).transcript == [TranscriptMessage(), TranscriptMessage()]
 
 
-@pytest.mark.parametrize("event_type", ["application.transcription_ready", *"xy"])
-def test_what_is_new_or_cannot_be_used_is_kept_whole(event_type):
-    posted = body(event_type)
+@pytest.mark.parametrize(
+    ("event_type", "properties"),
+    [
+        *(("x", {}), ("y", {"a": 1}), ("application.transcription_ready", {})),
+        *(("application.transcription_ready", {"transcript": it}) for it in ("hi", None, {}, 7)),
+    ],
+)
+def test_what_is_new_or_cannot_be_used_is_kept_whole(event_type, properties):
+    posted = body(event_type, properties)
     webhook = parse_webhook(posted)
     assert type(webhook) is UnknownWebhook
     assert (webhook.event_type, webhook.conversation_id) == (event_type, "c1")

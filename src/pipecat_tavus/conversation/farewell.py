@@ -10,6 +10,10 @@ An event loop that is over can end nothing any more. What it left open is ended 
 interpreter exits, without a loop. SIGTERM, whose default is an end without an exit, ends
 what is open first, unless the application handles it itself; then the process dies of it
 as it would have.
+
+A web server takes SIGTERM for itself as long as it runs. When it has shut down it gives the
+signal back to whom it took it from, and raises it again (uvicorn does so, and dies of it with
+no exit): :func:`stand_by` is to be called before it runs.
 """
 
 import atexit
@@ -47,6 +51,7 @@ class Debtor(Protocol):
 
 
 _debtors: set[Debtor] = set()
+_stands_by = False
 _exit_of: int | None = None
 """The process whose exit is taken care of."""
 
@@ -66,6 +71,13 @@ def watch(debtor: Debtor) -> None:
     _debtors.add(debtor)
 
 
+def stand_by() -> None:
+    """Take SIGTERM from now on, though nothing is owed yet, unless somebody else has it."""
+    global _stands_by
+    _stands_by = True
+    _take_sigterm()
+
+
 def forget(debtor: Debtor) -> None:
     """Take care of it no longer, since it has ended.
 
@@ -73,7 +85,7 @@ def forget(debtor: Debtor) -> None:
         debtor: Who owed its end.
     """
     _debtors.discard(debtor)
-    if not _debtors:
+    if not _debtors and not _stands_by:
         _give_sigterm_back()
 
 

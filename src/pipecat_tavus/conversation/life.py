@@ -9,6 +9,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from loguru import logger
@@ -56,23 +57,27 @@ class ConversationLife:
             left: Told when the bot has left the room.
             failed: Told of an end that failed for good.
         """
-        self._begin = begin
         self._reap = reap
         self._release_rest = release
         self._wait_for_slot = wait_for_slot
         self._created = created
         self._left = left
         self._failed = failed
-        attached = None if callable(begin) else begin
-        self._openings: list[Opening | Adoption | Visit] = [attached] if attached else []
+        self._openings: list[Opening | Adoption | Visit] = []
         self._creating: asyncio.Task[Conversation] | None = None
         self._reaping: asyncio.Task[int] | None = None
         self._ends = asyncio.Event()
         self._closing: asyncio.Task[None] | None = None
-        self._told = False
         self.create_secs: float | None = None
-        self.conversation: Conversation | None = attached.conversation if attached else None
+        self.conversation: Conversation | None = None
         self.room: RoomClient | None = None
+        if callable(begin):
+            self._begin, self._told = partial(self._open, begin), False
+        else:
+            # Whoever created it was told.
+            self._begin, self._told = partial(self._attach, begin), True
+            self._openings.append(begin)
+            self.conversation = begin.conversation
 
     @property
     def is_over(self) -> bool:
@@ -93,7 +98,7 @@ class ConversationLife:
             raise TavusError("The conversation is over, and a client has only one")
         if self._creating is None or _has_failed(self._creating):
             # Whoever waited for it may have been cancelled: then nobody hears of its failure.
-            self._creating = in_background(self._create(), "tavus::create")
+            self._creating = in_background(self._begin(), "tavus::create")
         try:
             # The request outlives whoever waits for it: cut off, it could leave a
             # conversation that nobody knows.
@@ -101,7 +106,7 @@ class ConversationLife:
         except asyncio.CancelledError:
             self.start_closing()
             raise
-        if not self._told and callable(self._begin):
+        if not self._told:
             self._told = True
             await self._created(conversation)
         return conversation
@@ -154,19 +159,20 @@ class ConversationLife:
         if self._closing:
             await self.close()
 
-    async def _create(self) -> Conversation:
-        if not callable(self._begin):
-            # Written down before orphans are looked for: what is adopted is none any more.
-            conversation = await self._begin.open()
-            self._start_reaping()
-            return conversation
+    async def _attach(self, attached: Adoption | Visit) -> Conversation:
+        # Written down before orphans are looked for: what is adopted is none any more.
+        conversation = await attached.open()
+        self._start_reaping()
+        return conversation
+
+    async def _open(self, attempt: Callable[[], Opening]) -> Conversation:
         self._start_reaping()
         begun = time.monotonic()
         until = begun + self._wait_for_slot
         while True:
             # Those before, which failed, may owe an end all the same.
             self._openings = [it for it in self._openings if it.owes]
-            opening = self._begin()
+            opening = attempt()
             self._openings.append(opening)
             try:
                 self.conversation = await opening.open(self._ends.is_set)
@@ -232,7 +238,8 @@ class ConversationLife:
         return None
 
     async def _settle(self) -> None:
-        if self._creating:
+        # One that is done may be of another loop, which is over.
+        if self._creating and not self._creating.done():
             await asyncio.wait([self._creating])
 
     async def _leave(self) -> None:
@@ -259,7 +266,8 @@ class ConversationLife:
 
     async def _stop_reaping(self) -> None:
         if self._reaping:
-            await asyncio.wait([self._reaping], timeout=_REAP_TIMEOUT)
+            if not self._reaping.done():
+                await asyncio.wait([self._reaping], timeout=_REAP_TIMEOUT)
             self._reaping.cancel()
             _result(self._reaping)
 

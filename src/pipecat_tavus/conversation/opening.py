@@ -85,6 +85,7 @@ class Opening(Debt):
             if self.conversation is None or not self._can_be_adopted(self.conversation):
                 raise
             logger.warning("Tavus conversation {} was opened all the same", self.conversation.id)
+            self.conversation.persona_id = self.conversation.persona_id or self._options.persona
         # As long as there are others of the name, the name is what to look for.
         if not self._twins:
             await asyncio.to_thread(self._ledger.opened, self.name, self.conversation.id)

@@ -115,7 +115,9 @@ async def end_orphans(api: TavusApi, ledger: Ledger) -> int:
 
 def _orphans(ledger: Ledger) -> list[Entry]:
     me = Owner.current()
-    entries = [entry for entry in ledger.entries() if entry.name not in living]
+    # One that ends while the ledger is read is in it, and then living no more.
+    before = living.copy()
+    entries = [entry for entry in ledger.entries() if entry.name not in before | living]
     return [entry for entry in entries if entry.owner == me or entry.owner.is_gone]
 
 

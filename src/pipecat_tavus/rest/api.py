@@ -65,13 +65,19 @@ class TavusApi:
             retry: How often and how long to try.
 
         Raises:
-            TavusConfigError: The key is empty, or the URL is none.
+            TavusConfigError: The key is none, or the URL is none.
         """
         self._dev_room_url = os.getenv("TAVUS_SAMPLE_ROOM_URL", "").strip()
-        if not api_key.strip() and not self._dev_room_url:
+        key = api_key.strip()
+        if not key and not self._dev_room_url:
             raise TavusConfigError("The Tavus API key is empty (api_key, or TAVUS_API_KEY)")
+        if not (key.isascii() and key.isprintable()):
+            raise TavusConfigError(
+                "The Tavus API key has characters that no key has, such as a line break "
+                "(api_key, or TAVUS_API_KEY)"
+            )
         self._calls = RestCalls(
-            api_key.strip(),
+            key,
             session,
             base_url=base_url or os.getenv("TAVUS_API_URL") or self.BASE_URL,
             timeout=timeout,
@@ -140,13 +146,15 @@ class TavusApi:
         conversation = await self._calls.call(
             "POST", "/conversations", Conversation, body=checked.body(), repeatable=False
         )
-        if not conversation.conversation_url.startswith(("http://", "https://")):
+        if not conversation.has_room:
             raise TavusMalformedAnswerError(
                 "POST /conversations",
                 f"conversation {conversation.id} has no conversation_url",
                 status=200,
                 maybe_accepted=True,
             )
+        # Not every answer tells it again, and how the bot is heard depends on it.
+        conversation.persona_id = conversation.persona_id or checked.persona
         return conversation
 
     async def end_conversation(self, conversation_id: str) -> None:

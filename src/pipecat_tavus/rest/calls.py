@@ -66,6 +66,7 @@ class RestCalls:
         self.api_key = SecretStr(api_key)
         self._session = session
         self._own_session: aiohttp.ClientSession | None = None
+        self._own_loop: asyncio.AbstractEventLoop | None = None
         self._timeout = timeout
         self._retry = retry
 
@@ -178,8 +179,10 @@ class RestCalls:
         # An application may close its session while a conversation still wants its end.
         if self._session and not self._session.closed:
             return self._session
-        if not self._own_session or self._own_session.closed:
-            self._own_session = aiohttp.ClientSession()
+        # Or have created the conversation in a loop that is over.
+        loop = asyncio.get_running_loop()
+        if not self._own_session or self._own_session.closed or self._own_loop is not loop:
+            self._own_session, self._own_loop = aiohttp.ClientSession(), loop
         return self._own_session
 
     def _without_key(self, text: str) -> str:

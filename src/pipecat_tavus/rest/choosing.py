@@ -23,8 +23,9 @@ _REPLICA = ("replica_id", "face_id")
 _PERSONA = ("persona_id", "pal_id")
 
 
-def complete_options(
-    options: ConversationOptions | None,
+def choose_options(
+    options: ConversationOptions | None = None,
+    conversation: Conversation | None = None,
     *,
     replica_id: str | None = None,
     face_id: str | None = None,
@@ -32,46 +33,82 @@ def complete_options(
     pal_id: str | None = None,
     limits: Mapping[str, int | None] | None = None,
     environment: Mapping[str, str] | None = None,
+    places: int = 2,
 ) -> ConversationOptions:
-    """Complete the options: an argument counts before the environment.
+    """What a conversation is created with; or what is known of one that exists.
+
+    An argument counts before the environment, which is asked only where nothing else names the
+    replica or the persona. What is blank counts as not given.
 
     Args:
         options: What the application gives, or None.
+        conversation: One that exists. Of it only the persona matters, from which the audio
+            delivery follows, and its own word for it counts first.
         replica_id: The replica, by its old name.
         face_id: The replica, by its new name.
         persona_id: The persona, by its old name; the default one gives way to any other.
         pal_id: The persona, by its new name.
         limits: ``properties`` that hold where the options leave them open.
-        environment: Where ``TAVUS_REPLICA_ID``, ``TAVUS_FACE_ID`` and ``TAVUS_PAL_ID`` are
-            looked for, where nothing else names the replica or the persona.
+        environment: Where ``TAVUS_REPLICA_ID``, ``TAVUS_FACE_ID``, ``TAVUS_PERSONA_ID`` and
+            ``TAVUS_PAL_ID`` are looked for.
+        places: How many ``max_participants`` must let in.
 
     Returns:
         The options.
 
     Raises:
-        TavusConfigError: A value cannot be right, or one thing is named twice.
+        TavusConfigError: A value cannot be right, one thing is named twice, or there are options
+            for creating a conversation that exists.
     """
     given = options.body() if options else {}
+    if conversation:
+        if given:
+            raise TavusConfigError(
+                "conversation_options are for creating a conversation; this one exists: "
+                + ", ".join(given)
+            )
+        if conversation.persona_id:
+            return ConversationOptions(persona_id=conversation.persona_id)
     arguments = {
         "replica_id": replica_id,
         "face_id": face_id,
         "persona_id": None if persona_id == DEFAULT_PERSONA else persona_id,
         "pal_id": pal_id,
     }
-    for name, value in arguments.items():
+    for name, argument in arguments.items():
+        value = (argument or "").strip()
         if value and given.setdefault(name, value) != value:
             raise TavusConfigError(
                 f"{name} is given twice: {value!r}, and {given[name]!r} in the options"
             )
-    for pair in (_REPLICA, _PERSONA):
-        if not any(given.get(name) for name in pair):
-            named = {name: (environment or {}).get(f"TAVUS_{name.upper()}") for name in pair}
-            given |= {name: value for name, value in named.items() if value}
-    if persona_id and not any(given.get(name) for name in _PERSONA):
-        given["persona_id"] = persona_id
+    default = {} if persona_id is None else {"persona_id": DEFAULT_PERSONA}
+    persona = _named(_PERSONA, given, environment or {}) or default
+    if conversation:
+        return ConversationOptions.model_validate(persona)
+    given |= _named(_REPLICA, given, environment or {}) | persona
     properties = {name: value for name, value in (limits or {}).items() if value is not None}
     given["properties"] = properties | given.get("properties", {})
-    return ConversationOptions.check(**given)
+    checked = ConversationOptions.check(**given)
+    if checked.max_participants is not None and checked.max_participants < places:
+        raise TavusConfigError(
+            f"max_participants: {checked.max_participants} leaves nobody to talk to, as the "
+            f"replica and the bot count: it takes at least {places}"
+        )
+    return checked
+
+
+def _named(
+    pair: tuple[str, str], given: Mapping[str, Any], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """The one name of two that is given, else the one that the environment has, if any."""
+    variables = {f"TAVUS_{name.upper()}": name for name in pair}
+    for place, names in ((given, {name: name for name in pair}), (environment, variables)):
+        found = {key: value for key in names if (value := str(place.get(key) or "").strip())}
+        if len(found) > 1:
+            raise TavusConfigError(f"{' and '.join(found)} are two names of the same: give one")
+        if found:
+            return {names[key]: value for key, value in found.items()}
+    return {}
 
 
 def existing_conversation(
@@ -85,7 +122,7 @@ def existing_conversation(
     Args:
         conversation: It, as a model or as Tavus's JSON.
         url: The URL of its room instead, whose last part is its id (Tavus's documentation:
-            ``https://tavus.daily.co/<id>``).
+            ``https://tavus.daily.co/<id>``), and which may have the token.
         token: The meeting token of a private room, where neither of them has it.
 
     Returns:
@@ -94,45 +131,52 @@ def existing_conversation(
     Raises:
         TavusConfigError: Both are given, or what is given is no conversation.
     """
-    if conversation is not None and url:
+    if conversation is not None and url is not None:
         raise TavusConfigError("conversation and conversation_url name the same: give one")
-    if url:
-        conversation = {"conversation_id": URL(url).name, "conversation_url": url}
+    if url is not None:
+        # Also an empty one: else whoever meant to join one would be billed for another.
+        conversation = _at(str(url).strip())
     if conversation is None:
         if token:
             raise TavusConfigError("meeting_token needs conversation_url, or conversation")
         return None
-    given = conversation.model_dump() if isinstance(conversation, Conversation) else conversation
-    try:
-        existing = Conversation.model_validate(
-            {**given, "meeting_token": token} if token else given
-        )
-    except ValidationError as e:
-        raise TavusConfigError(f"conversation: {describe(e)}") from None
-    if not existing.url.startswith(("http://", "https://")) or not URL(existing.url).host:
+    existing = _read(conversation, {"meeting_token": token} if token else {})
+    if not existing.has_room:
         raise TavusConfigError("The conversation has no http or https URL of a room")
+    if existing.token and not existing.token.strip("*"):
+        raise TavusConfigError(
+            "meeting_token is hidden, as pydantic writes it to JSON: hand a conversation over by "
+            "pipecat_tavus.runner.handover()"
+        )
     return existing
 
 
-def attached_options(
-    conversation: Conversation, options: ConversationOptions | None, persona_id: str | None
-) -> ConversationOptions:
-    """What is known of the options that an existing conversation was created with.
-
-    Args:
-        conversation: The conversation.
-        options: Options to create one with, which there must not be.
-        persona_id: Its persona, where the conversation does not name it.
-
-    Returns:
-        Its persona, from which its audio delivery follows.
-
-    Raises:
-        TavusConfigError: There are options.
-    """
-    if options and options.body():
+def _at(url: str) -> dict[str, str]:
+    """The conversation whose room is at a URL."""
+    try:
+        room = URL(url)
+        if not room.name:
+            room = room.parent.with_query(room.query)
+    except ValueError:
+        room = URL()
+    if not (room.host and room.name):
+        # Without the URL, which may have a token.
         raise TavusConfigError(
-            "conversation_options are for creating a conversation; this one exists: "
-            + ", ".join(options.body())
+            "conversation_url is no http or https URL of a room, such as "
+            "https://tavus.daily.co/<conversation id>"
         )
-    return ConversationOptions(persona_id=conversation.persona_id or persona_id)
+    return {"conversation_id": room.name, "conversation_url": str(room)}
+
+
+def _read(conversation: object, known: Mapping[str, Any]) -> Conversation:
+    if isinstance(conversation, Conversation):
+        conversation = conversation.model_dump()
+    if not isinstance(conversation, Mapping):
+        raise TavusConfigError(
+            f"conversation is a {type(conversation).__name__}, and no Conversation or JSON object "
+            "of Tavus's; a URL is given as conversation_url"
+        )
+    try:
+        return Conversation.model_validate({**conversation, **known})
+    except ValidationError as e:
+        raise TavusConfigError(f"conversation: {describe(e)}") from None

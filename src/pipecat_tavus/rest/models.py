@@ -73,11 +73,12 @@ class ConversationOptions(BaseModel):
         face_id: The same, by its newer name.
         persona_id: The persona.
         pal_id: The same, by its newer name.
-        conversation_name: A name for the lists of Tavus.
+        conversation_name: A name for the lists of Tavus. A transport adds to it what makes it
+            unique.
         conversational_context: What the persona should know of this conversation.
         custom_greeting: What the replica says first.
         audio_only: Whether there is no video.
-        callback_url: Where webhooks go.
+        callback_url: Where webhooks go; in no repr, since it may have a secret part.
         memory_stores: Memories to use.
         document_ids: Documents to use.
         document_tags: Documents to use, by tag.
@@ -98,7 +99,7 @@ class ConversationOptions(BaseModel):
     conversational_context: str | None = None
     custom_greeting: str | None = None
     audio_only: bool | None = None
-    callback_url: str | None = None
+    callback_url: str | None = Field(default=None, repr=False)
     memory_stores: list[str] | None = None
     document_ids: list[str] | None = None
     document_tags: list[str] | None = None
@@ -129,10 +130,16 @@ class ConversationOptions(BaseModel):
             return data
         options = dict(cast("Mapping[str, Any]", data))
         names = ConversationProperties.model_fields.keys() & options.keys()
-        moved = {name: options.pop(name) for name in names}
-        given = options.get("properties") or dict[str, Any]()
+        moved = {name: value for name in names if (value := options.pop(name)) is not None}
+        given: Any = options.get("properties") or dict[str, Any]()
+        if isinstance(given, ConversationProperties):
+            given = given.model_dump(exclude_none=True)
         if moved and isinstance(given, Mapping):
-            options["properties"] = {**cast("Mapping[str, Any]", given), **moved}
+            properties = {**cast("Mapping[str, Any]", given)}
+            for name, value in moved.items():
+                if properties.setdefault(name, value) != value:
+                    raise ValueError(f"{name} is given twice, and differently in properties")
+            options["properties"] = properties
         return options
 
     @model_validator(mode="after")
@@ -162,8 +169,11 @@ class ConversationOptions(BaseModel):
         """
         try:
             checked = cls.model_validate(options)
+            json.dumps(checked.body(), allow_nan=False)
         except ValidationError as e:
             raise TavusConfigError(describe(e)) from None
+        except (TypeError, ValueError, RecursionError) as e:
+            raise TavusConfigError(f"An option cannot be sent as JSON: {e}") from None
         if not (checked.replica_id or checked.face_id or checked.persona):
             raise TavusConfigError("replica_id or persona_id is needed (TAVUS_REPLICA_ID)")
         return checked
@@ -178,10 +188,11 @@ class Conversation(BaseModel):
 
     Parameters:
         conversation_id: Its id.
-        conversation_url: The URL of its room.
+        conversation_url: The URL of its room, without a token: one that comes as its
+            ``?t=`` becomes the ``meeting_token``.
         conversation_name: Its name.
         status: ``active`` or ``ended``.
-        callback_url: Where its webhooks go.
+        callback_url: Where its webhooks go; in no repr.
         replica_id: Its replica.
         persona_id: Its persona.
         created_at: When it was created, as Tavus writes it.
@@ -194,7 +205,7 @@ class Conversation(BaseModel):
     conversation_url: str = Field(default="", repr=False)
     conversation_name: str | None = None
     status: str = "active"
-    callback_url: str | None = None
+    callback_url: str | None = Field(default=None, repr=False)
     replica_id: str | None = Field(
         default=None, validation_alias=AliasChoices("replica_id", "face_id")
     )
@@ -203,6 +214,28 @@ class Conversation(BaseModel):
     )
     created_at: str | None = None
     meeting_token: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _token_is_apart(self) -> "Conversation":
+        # The URL is shown, logged and handed on.
+        try:
+            url = URL(self.conversation_url)
+            if token := url.query.get("t"):
+                self.conversation_url = str(url.without_query_params("t"))
+                self.meeting_token = self.meeting_token or SecretStr(token)
+        except ValueError:
+            # It is left as it is, and spoils no list of others: see `has_room`.
+            pass
+        return self
+
+    @property
+    def has_room(self) -> bool:
+        """Whether its URL can be one of a room."""
+        try:
+            url = URL(self.conversation_url)
+        except ValueError:
+            return False
+        return url.scheme in ("http", "https") and bool(url.host)
 
     @property
     def id(self) -> str:
@@ -223,7 +256,8 @@ class Conversation(BaseModel):
     def join_url(self) -> str:
         """What to give the person: the room's URL, with the token that a private room wants.
 
-        Source: Tavus's documentation of private rooms, ``?t=TOKEN``. It is a secret then.
+        Source: Tavus's documentation of private rooms, ``?t=TOKEN``. It is a secret then, and
+        lets somebody in until :attr:`token_expires_at`.
         """
         return str(URL(self.url).update_query(t=self.token)) if self.token else self.url
 
