@@ -169,6 +169,23 @@ class Speech:
         """Whether the replica is speaking what was handed over, as it says."""
         return any(s.is_confirmed() and s.stopped_at is None for s in self._stretches)
 
+    def at(self, at: float) -> Stretch | None:
+        """The stretch that a moment belongs to, or None where nothing was said.
+
+        What is handed over ahead of its time is stretches ahead of what is heard.
+
+        Args:
+            at: The moment, in hand-over time.
+
+        Returns:
+            The last one that begins by then, else the first; or the one that is about to be
+            handed over, where the moment is behind all that was.
+        """
+        last, begun = self.last, [s for s in self._stretches if s.start is not None]
+        if not begun or (last not in begun and at > begun[-1].end + _JITTER):
+            return last
+        return next((s for s in reversed(begun) if (s.start or 0.0) <= at), begun[0])
+
     def pending(self, now: float) -> Stretch:
         """The stretch that is about to be handed over.
 
