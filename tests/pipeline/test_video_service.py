@@ -368,6 +368,17 @@ async def test_the_end_comes_when_everything_was_heard(monkeypatch, delivery):
         assert it.stage.ended_at > it.screen.sounds[-1] - 0.1
 
 
+async def test_the_end_is_heard_though_the_machine_stood_still_before_it(monkeypatch):
+    speech = tone(1.03, RATE)
+    async with call(monkeypatch, room_factory=LateRoom) as it:
+        await it.say(speech)
+        await it.bot.worker.queue_frame(EndFrame())
+        await until(lambda: len(it.screen.audio.strip(b"\0")) > len(speech) / 2)
+        time.sleep(0.8)  # noqa: ASYNC251
+        await it.bot.finish()
+        assert it.screen.audio.replace(b"\0\0", b"") == speech
+
+
 async def test_a_cancelled_bot_ends_the_conversation(monkeypatch):
     async with call(monkeypatch) as it:
         await it.say(tone(3, RATE))
