@@ -247,6 +247,7 @@ async def test_what_the_bot_says_comes_out_whole_in_the_replicas_voice_and_on_it
         # The replica's in place of the bot's own; and who plays it tells that it speaks.
         assert it.between.of(TTSAudioRawFrame) == []
         for recorder in (it.bot.heard, it.between, it.bot.spoken):
+            await recorder.first(BotStoppedSpeakingFrame)
             assert len(recorder.of(BotStartedSpeakingFrame)) == 1
             assert len(recorder.of(BotStoppedSpeakingFrame)) == 1
         # That the bot is connected, and the transport ready, is the other transport's to tell.
