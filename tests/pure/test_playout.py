@@ -156,15 +156,20 @@ def test_words_wait_for_no_later_speech_that_was_handed_over_ahead_of_its_time()
     speech.pending(0.2)
     line.put_timed("one", 1.0)
     line.put_timed("two", 3.0)
-    line.put_timed("three", 5.0)
+    line.put_timed("three", 4.1)
     assert popped(line, 1.6) == ["one"]
     speech.replica_stopped(2.5, "a")
     speech.replica_started(2.7, "b")
     assert popped(line, 3.6) == []
     assert popped(line, 3.8) == ["two"]
     speech.replica_stopped(4.7, "b")
-    # It is of what is still to come.
+    # It is of what is still to come, though that is late.
+    speech.pending(4.6)
     assert popped(line, 4.9) == []
+    speech.hand_over(5.0, pcm(1.0), RATE, "c")
+    speech.replica_started(5.6, "c")
+    assert popped(line, 5.5) == []
+    assert popped(line, 5.6) == ["three"]
 
 
 def test_words_of_held_speech_are_as_late_as_it_was_held():

@@ -178,13 +178,11 @@ class Speech:
             at: The moment, in hand-over time.
 
         Returns:
-            The last one that begins by then, else the first; or the one that is about to be
-            handed over, where the moment is behind all that was.
+            The first one that is not over by then; else the last, which may be about to be
+            handed over.
         """
-        last, begun = self.last, [s for s in self._stretches if s.start is not None]
-        if not begun or (last not in begun and at > begun[-1].end + _JITTER):
-            return last
-        return next((s for s in reversed(begun) if (s.start or 0.0) <= at), begun[0])
+        begun = (s for s in self._stretches if s.start is not None)
+        return next((s for s in begun if at <= s.end + _JITTER), self.last)
 
     def pending(self, now: float) -> Stretch:
         """The stretch that is about to be handed over.
