@@ -8,8 +8,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 from pipecat.metrics.metrics import MetricsData
@@ -142,10 +141,6 @@ class TavusTransportClient(RoomAccess):
     def replica_ready(self) -> bool:
         """Whether the replica is in the room, and what it says is heard."""
         return self._events.replica_ready
-
-    def participants(self) -> Mapping[str, Any]:
-        """Everybody in the room but the bot, by participant id, as Daily gives them."""
-        return self._events.participants
 
     async def wait_for_replica(self) -> bool:
         """Wait until the replica is in the room, and what it says is heard.

@@ -22,6 +22,7 @@ from pipecat.processors.frame_processor import FrameDirection
 from pipecat.transports.base_input import BaseInputTransport
 
 from pipecat_tavus.client import TavusTransportClient
+from pipecat_tavus.errors import TavusRoomError
 from pipecat_tavus.params import TavusParams
 from pipecat_tavus.processor import TavusProcessor
 from pipecat_tavus.video_in import VideoIn
@@ -134,7 +135,12 @@ class TavusInputTransport(TavusProcessor, BaseInputTransport):
         if not self._streaming:
             self._streaming = True
             for participant_id in list(self._clients):
-                await self._capture(participant_id)
+                try:
+                    await self._capture(participant_id)
+                except TavusRoomError as e:
+                    # Who left meanwhile is heard no more.
+                    if participant_id in self._clients:
+                        await self._client.report(e)
 
     async def _capture(self, participant_id: str) -> None:
         logger.debug("{}: hearing participant {}", self, participant_id)

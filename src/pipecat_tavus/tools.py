@@ -8,6 +8,7 @@
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import Coroutine, Mapping
 from dataclasses import fields
@@ -54,11 +55,13 @@ class _Call(NamedTuple):
         arguments: The arguments, read.
         tool_call_id: What Tavus calls it, or None from a Tavus that takes no results but as
             context.
+        settled: Set when there is a result, or will be none.
     """
 
     name: str
     arguments: Mapping[str, Any]
     tool_call_id: str | None
+    settled: asyncio.Event
 
 
 class TavusFunctionCalls(LLMService):
@@ -78,6 +81,8 @@ class TavusFunctionCalls(LLMService):
       no such function, the arguments are no JSON object, or the handler raises, takes too long,
       is cancelled, or returns with no result. A Tavus that gives no ids does not know that
       message, so none is sent without one.
+    - A handler that has a time limit may return, and have its result reported later, within it:
+      by who answers a ``UserImageRequestFrame`` with its ``result_callback``, for example.
     - What came of a call without an id is appended to the context of Tavus's LLM. One that no
       handler is registered for is left to whoever else is in the room.
 
@@ -160,7 +165,7 @@ class TavusFunctionCalls(LLMService):
             case FunctionCallCancelFrame(tool_call_id=id, function_name=name) if id in self._open:
                 # A call's own time limit is the only one to ask for the LLM.
                 why = "took too long and was cancelled" if frame.run_llm else "was cancelled"
-                self._answer(self._open.pop(id), f"The function `{name}` {why}.", failed=True)
+                self._answer(self._close(id), f"The function `{name}` {why}.", failed=True)
             case _:
                 pass
 
@@ -171,7 +176,7 @@ class TavusFunctionCalls(LLMService):
             await self.cancel_task(sending)
 
     async def _run(self, event: ToolCallEvent | PerceptionToolCallEvent) -> None:
-        call = _Call(event.name, event.arguments, event.tool_call_id or None)
+        call = _Call(event.name, event.arguments, event.tool_call_id or None, asyncio.Event())
         if call.tool_call_id is not None and not self._is_news(call.tool_call_id):
             logger.debug("{}: the call {} came before", self, call.tool_call_id)
             return
@@ -191,6 +196,7 @@ class TavusFunctionCalls(LLMService):
             )
 
     async def _run_function_call(self, runner_item: FunctionCallRunnerItem) -> None:
+        begun = time.monotonic()
         try:
             await super()._run_function_call(runner_item)
         except asyncio.CancelledError:
@@ -199,9 +205,10 @@ class TavusFunctionCalls(LLMService):
                 raise
             # Nobody has cancelled the call: what its handler waited for was cancelled.
         else:
-            if runner_item.settled:
+            if runner_item.settled or await self._is_settled_later(runner_item, begun):
                 return
-        if call := self._open.pop(runner_item.tool_call_id, None):
+        if runner_item.tool_call_id in self._open:
+            call = self._close(runner_item.tool_call_id)
             # Pipecat would go on waiting, and so would Tavus.
             logger.warning("{}: `{}` returned no result", self, call.name)
             self._answer(call, f"The function `{call.name}` returned no result.", failed=True)
@@ -211,6 +218,24 @@ class TavusFunctionCalls(LLMService):
                 function_name=runner_item.function_name,
                 tool_call_id=runner_item.tool_call_id,
             )
+
+    async def _is_settled_later(self, runner_item: FunctionCallRunnerItem, begun: float) -> bool:
+        """Wait for the result of a handler that has returned, where it has a time limit."""
+        call = self._open.get(runner_item.tool_call_id)
+        limit = runner_item.registry_item.timeout_secs or self._function_call_timeout_secs
+        if call is None or not limit:
+            return False
+        try:
+            async with asyncio.timeout(begun + limit - time.monotonic()):
+                await call.settled.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _close(self, id: str) -> _Call:
+        call = self._open.pop(id)
+        call.settled.set()
+        return call
 
     def _is_news(self, tool_call_id: str) -> bool:
         if tool_call_id in self._seen:
@@ -236,7 +261,7 @@ class TavusFunctionCalls(LLMService):
                 category=ErrorCategory.APPLICATION,
             )
         if final:
-            del self._open[frame.tool_call_id]
+            self._close(frame.tool_call_id)
             sending = self._answer(call, output, failed=failed)
         else:
             sending = self._add_to_context(call, "failed" if failed else "tells so far", output)

@@ -9,6 +9,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -239,13 +240,18 @@ class TavusVideoService(ConversationHandlers, FrameProcessor):
     async def _on_replica_joined(self, participant: Mapping[str, Any]) -> None:
         await super()._on_replica_joined(participant)
         replica_id = self._replica_id = participant["id"]
-        try:
-            await self._client.capture_participant_audio(
-                replica_id, self._on_replica_audio, sample_rate=self._sample_rate
-            )
-            await self._client.capture_participant_video(replica_id, self._on_replica_video)
-        except TavusRoomError as e:
-            await self._on_error(e, False)
+        for capture in (
+            partial(
+                self._client.capture_participant_audio,
+                callback=self._on_replica_audio,
+                sample_rate=self._sample_rate,
+            ),
+            partial(self._client.capture_participant_video, callback=self._on_replica_video),
+        ):
+            try:
+                await capture(replica_id)
+            except TavusRoomError as e:
+                await self._on_error(e, False)
 
     async def _on_replica_video(self, participant_id: str, video: Any, source: str) -> None:
         if participant_id == self._replica_id and self._ready.is_set():

@@ -36,6 +36,9 @@ from pipecat_tavus.params import TavusParams
 from pipecat_tavus.speech.hearing import TAIL_SECS, Hearing
 
 _LOOK_SECS = 0.05
+_STILL_SECS = 0.25
+"""From how many seconds on a look is so late that the machine has stood still."""
+
 _CLOSING_SECS = 0.2
 """How much silence ends a sound that nothing follows."""
 
@@ -178,8 +181,12 @@ class Voice(TavusOutputTransport):
 
     async def _follow(self) -> None:
         """Look after what is heard, until it has been silent for a while."""
-        while (quiet_secs := self._hearing.quiet_secs) < TAIL_SECS:
+        quiet_secs, late = 0.0, True
+        while late or (quiet_secs := self._hearing.quiet_secs) < TAIL_SECS:
+            at = time.monotonic()
             await asyncio.sleep(_LOOK_SECS)
+            # Behind a moment in which the machine stood still comes what came meanwhile.
+            late = time.monotonic() - at > _STILL_SECS
             self._hearing.look()
         # Daily's rooms are never without sound, be it silence. Others may be, and any where
         # the replica has left. What was interrupted needs no end.

@@ -23,7 +23,7 @@ from pipecat.frames.frames import (
 )
 from tavus_server import Fault
 
-from pipecat_tavus import TavusTransport
+from pipecat_tavus import TavusRoomError, TavusTransport
 from pipecat_tavus.handlers import EVENTS
 
 
@@ -296,4 +296,36 @@ async def test_subscriptions_can_be_changed_by_the_application(call: Call) -> No
     )
     assert call.room.subscription(client)["camera"] == "subscribed"
     assert call.transport.get_client_id(client.participant()) == client.id
+    await call.end()
+
+
+async def test_who_is_not_there_is_not_captured(call: Call) -> None:
+    """Daily's module says nothing of an id that is none, or aborts the process."""
+    await call.start()
+    client = call.room.enter("User")
+    await listens(call, client)
+    access, before = call.transport._client, len(call.room.noted("set_audio_renderer"))
+
+    async def take(*_: Any) -> None:
+        pass
+
+    for capture in (access.capture_participant_audio, access.capture_participant_video):
+        for nobody in ("", "nobody", "local"):
+            with pytest.raises(TavusRoomError, match="no participant"):
+                await capture(nobody, take)
+    assert len(call.room.noted("set_audio_renderer")) == before
+    assert call.room.noted("set_video_renderer") == []
+    await call.end()
+
+
+async def test_a_client_whose_microphone_daily_refuses_is_told_and_heard_if_it_can_be(
+    call: Call,
+) -> None:
+    await call.start()
+    call.room.refusals["update_subscriptions"] = "NotValid"
+    client = call.room.enter("User")
+    await until(lambda: bool(call.errors))
+    assert f"Daily refused the microphone of {client.id}: NotValid" in str(call.errors[0])
+    call.room.refusals.clear()
+    await says(call, client, noise(0.2, 16000))
     await call.end()

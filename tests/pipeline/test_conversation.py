@@ -26,8 +26,10 @@ from pipecat_tavus import (
     TavusConfigError,
     TavusError,
     TavusParams,
+    TavusRoomError,
     TavusTransport,
 )
+from pipecat_tavus.sandbox.room_client import SandboxRoom
 
 AUDIO = Path(__file__).parents[2] / "examples" / "audio"
 
@@ -259,6 +261,22 @@ async def test_a_person_who_was_there_first_is_heard(sandbox, transport):
         said = tone(0.3, 16000)
         await person.say(said, 16000)
         await until(lambda: said in heard_of(bot))
+
+
+class DeafRoom(SandboxRoom):
+    """It lets nobody be heard."""
+
+    async def capture_participant_audio(self, *args, **kwargs):
+        raise TavusRoomError("The room is deaf")
+
+
+async def test_a_person_who_was_there_first_and_cannot_be_heard_is_told_and_the_bot_starts(sandbox):
+    transport = TavusTransport("Ada", room_factory=DeafRoom)
+    conversation = await transport.create_conversation()
+    await sandbox.join_person(conversation.id)
+    async with Bot(transport) as bot:
+        await bot.started()
+        assert [str(error) for (error,) in bot.named("on_error")] == ["The room is deaf"]
 
 
 async def test_ten_people_come_and_go_and_the_persona_is_asked_for_once(sandbox, transport):

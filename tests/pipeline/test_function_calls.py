@@ -256,6 +256,32 @@ async def test_a_handler_that_ends_with_no_result_is_an_error(stage, handler):
     assert await stage.results() == 1
 
 
+@pytest.mark.parametrize("ends", ["reports", "is forgotten", "is interrupted"])
+async def test_a_handler_with_a_time_limit_may_return_before_its_result_is_there(stage, ends):
+    reports = []
+
+    async def look(params):
+        reports.append(params.result_callback)
+
+    stage.calls.register_function("look", look, timeout_secs=0.6)
+    call = asyncio.create_task(stage.call("look", {}))
+    await until(lambda: reports)
+    await asyncio.sleep(0.2)
+    assert not call.done()
+    if ends == "reports":
+        await reports[0]("A cat.")
+    elif ends == "is interrupted":
+        await stage.bot.worker.queue_frame(InterruptionFrame())
+    answer = await call
+    assert (answer.status, answer.output) == {
+        "reports": ("success", "A cat."),
+        "is forgotten": ("error", "The function `look` returned no result."),
+        "is interrupted": ("error", "The function `look` was cancelled."),
+    }[ends]
+    await reports[0]("It comes too late.")
+    assert await stage.results() == 1
+
+
 @pytest.mark.parametrize(
     "result",
     [object(), {"a": {1, 2}}, float("nan"), np.arange(3)],

@@ -247,6 +247,7 @@ async def test_what_the_bot_says_comes_out_whole_in_the_replicas_voice_and_on_it
         # The replica's in place of the bot's own; and who plays it tells that it speaks.
         assert it.between.of(TTSAudioRawFrame) == []
         for recorder in (it.bot.heard, it.between, it.bot.spoken):
+            await recorder.first(BotStoppedSpeakingFrame)
             assert len(recorder.of(BotStartedSpeakingFrame)) == 1
             assert len(recorder.of(BotStoppedSpeakingFrame)) == 1
         # That the bot is connected, and the transport ready, is the other transport's to tell.
@@ -366,6 +367,17 @@ async def test_the_end_comes_when_everything_was_heard(monkeypatch, delivery):
         assert it.screen.audio.strip(b"\0") == speech
         assert len(it.told(BotStoppedSpeakingFrame)) == 1
         assert it.stage.ended_at > it.screen.sounds[-1] - 0.1
+
+
+async def test_the_end_is_heard_though_the_machine_stood_still_before_it(monkeypatch):
+    speech = tone(1.03, RATE)
+    async with call(monkeypatch, room_factory=LateRoom) as it:
+        await it.say(speech)
+        await it.bot.worker.queue_frame(EndFrame())
+        await until(lambda: len(it.screen.audio.strip(b"\0")) > len(speech) / 2)
+        time.sleep(0.8)  # noqa: ASYNC251
+        await it.bot.finish()
+        assert it.screen.audio.replace(b"\0\0", b"") == speech
 
 
 async def test_a_cancelled_bot_ends_the_conversation(monkeypatch):

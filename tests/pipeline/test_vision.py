@@ -280,9 +280,10 @@ async def test_what_cannot_be_is_refused_before_anything_is_opened(sandbox):
         await blind.capture_participant_video("p")
     with pytest.raises(TavusConfigError, match="video_in_enabled=True"):
         await blind.capture_replica_video()
-    with pytest.raises(TavusConfigError, match="framerate"):
-        await unbuilt.capture_replica_video(framerate=-1)
-    with pytest.raises(TavusRoomError, match="no participant"):
+    for framerate in (-1, float("nan"), "30"):
+        with pytest.raises(TavusConfigError, match="framerate"):
+            await unbuilt.capture_replica_video(framerate=framerate)
+    with pytest.raises(TavusRoomError, match="not in the room yet"):
         await unbuilt.capture_participant_video("p")
     assert not sandbox.conversations
 

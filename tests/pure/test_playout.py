@@ -138,13 +138,38 @@ def test_words_come_in_their_time_as_late_as_the_speech():
     line.put(1.0, "begin", opens=True)
     say(speech, line, 1.0, 2.0, "audio")
     speech.replica_started(1.6)
-    line.put_timed("two", 2.0)
     line.put_timed("one", 1.2)
-    line.put_timed("also two", 2.0)
+    line.put_timed("two", 2.0)
+    # Of one time, but for what reading a clock takes.
+    line.put_timed("also two", 1.999)
     assert moments(line, 1.6) == [
         (1.6, "begin"), (approx(1.8), "one"), (approx(2.6), "two"), (approx(2.6), "also two"),
         (approx(3.6), "audio"),
     ]  # fmt: skip
+
+
+def test_words_wait_for_no_later_speech_that_was_handed_over_ahead_of_its_time():
+    speech, line = playout(lag=0.5)
+    speech.hand_over(0.0, pcm(2.0), RATE, "a")
+    speech.replica_started(0.5, "a")
+    speech.hand_over(0.1, pcm(2.0), RATE, "b")
+    speech.pending(0.2)
+    line.put_timed("one", 1.0)
+    line.put_timed("two", 3.0)
+    line.put_timed("three", 4.1)
+    assert popped(line, 1.6) == ["one"]
+    speech.replica_stopped(2.5, "a")
+    speech.replica_started(2.7, "b")
+    assert popped(line, 3.6) == []
+    assert popped(line, 3.8) == ["two"]
+    speech.replica_stopped(4.7, "b")
+    # It is of what is still to come, though that is late.
+    speech.pending(4.6)
+    assert popped(line, 4.9) == []
+    speech.hand_over(5.0, pcm(1.0), RATE, "c")
+    speech.replica_started(5.6, "c")
+    assert popped(line, 5.5) == []
+    assert popped(line, 5.6) == ["three"]
 
 
 def test_words_of_held_speech_are_as_late_as_it_was_held():
@@ -209,8 +234,8 @@ def test_an_interruption_drops_what_was_not_heard_and_tells_what_was():
     say(speech, line, 0.0, 1.0, "one")
     say(speech, line, 1.0, 1.0, "two")
     line.put(1.0, "end", closes=True)
-    line.put_timed("late", 1.9)
     line.put_timed("soon", 1.8)
+    line.put_timed("late", 1.9)
     speech.replica_started(0.5)
     assert popped(line, 1.75) == ["one"]
     dropped, partial = line.cut(1.75)

@@ -32,6 +32,7 @@ class Told:
             clock=lambda: self.now,
             unix_clock=lambda: 5.0,
             send=self.sent.append,
+            transcript=[],
         )
 
     @property

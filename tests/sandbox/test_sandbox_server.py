@@ -10,14 +10,15 @@ import asyncio
 import gc
 import socket
 import time
+from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 from aiohttp import web
 from bots import until
-from sandbox.bot_kit import Api, joined, noise, sandbox_and_api
+from sandbox.bot_kit import Api, interaction, joined, noise, sandbox_and_api
 
-from pipecat_tavus import TavusRoomJoinError
+from pipecat_tavus import TavusRoomJoinError, TranscriptionReadyWebhook, parse_webhook
 from pipecat_tavus.sandbox import ReplicaSettings, TavusSandbox
 from pipecat_tavus.sandbox.store import RefusedCall
 
@@ -81,8 +82,9 @@ async def test_test_mode_opens_a_room_that_no_replica_joins():
                 sandbox.replica(made["conversation_id"])
 
 
-async def test_webhooks_are_sent_to_the_callback_url():
-    got = []
+@asynccontextmanager
+async def listening(got):
+    """Whoever takes webhooks, and fails at the first; gives the URL."""
 
     async def take(request):
         got.append(await request.json())
@@ -94,22 +96,53 @@ async def test_webhooks_are_sent_to_the_callback_url():
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    async with sandbox_and_api(replica=QUICK) as (sandbox, api):
-        made = await api.create(callback_url=url)
-        await until(lambda: len(got) == 1)
-        await api("POST", f"/conversations/{made['conversation_id']}/end")
-        await until(lambda: len(got) == 2)
-        unreachable = await api.create(callback_url="http://127.0.0.1:9/hook")
-        sandbox.end(unreachable["conversation_id"], "x")
-        _, verbose = await api("GET", f"/conversations/{made['conversation_id']}?verbose=true")
-        assert verbose["events"] == got
-    assert [hook["event_type"] for hook in got] == ["system.replica_joined", "system.shutdown"]
-    assert got[1]["properties"]["shutdown_reason"] == "end_conversation_endpoint_hit"
-    assert {hook["conversation_id"] for hook in got} == {made["conversation_id"]}
-    assert {hook["message_type"] for hook in got} == {"system"}
-    assert {hook["webhook_url"] for hook in got} == {url}
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
     await runner.cleanup()
+
+
+async def test_webhooks_are_sent_to_the_callback_url():
+    got = []
+    async with listening(got) as url:
+        async with sandbox_and_api(replica=QUICK) as (sandbox, api):
+            made = await api.create(callback_url=url)
+            await until(lambda: len(got) == 1)
+            await api("POST", f"/conversations/{made['conversation_id']}/end")
+            await until(lambda: len(got) == 2)
+            unreachable = await api.create(callback_url="http://127.0.0.1:9/hook")
+            sandbox.end(unreachable["conversation_id"], "x")
+            _, verbose = await api("GET", f"/conversations/{made['conversation_id']}?verbose=true")
+            assert verbose["events"] == got
+        assert [hook["event_type"] for hook in got] == ["system.replica_joined", "system.shutdown"]
+        assert got[1]["properties"]["shutdown_reason"] == "end_conversation_endpoint_hit"
+        assert {hook["conversation_id"] for hook in got} == {made["conversation_id"]}
+        assert {hook["message_type"] for hook in got} == {"system"}
+        assert {hook["webhook_url"] for hook in got} == {url}
+
+
+async def test_the_transcript_of_what_was_said_comes_behind_the_end():
+    got = []
+    async with listening(got) as url:
+        settings = ReplicaSettings(join_delay=0.0, rendering_delay=0.1, word_secs=0.2)
+        async with sandbox_and_api(replica=settings) as (sandbox, api):
+            id = (await api.create(persona_id="p1", callback_url=url))["conversation_id"]
+            person = await sandbox.join_person(id)
+            await until(lambda: got)
+            await person.send_message(interaction(id, "conversation.respond", {"text": "Good day"}))
+            await person.wait_until_replica_speaks()
+            await asyncio.sleep(0.5)
+            sandbox.end(id, "x")
+            await until(lambda: len(got) == 3)
+    assert [hook["event_type"] for hook in got[1:]] == [
+        "system.shutdown",
+        "application.transcription_ready",
+    ]
+    assert got[2]["message_type"] == "application"
+    user, replica = got[2]["properties"]["transcript"]
+    assert user == {"role": "user", "content": "Good day"}
+    assert replica["role"] == "assistant"
+    # As far as it came before the end.
+    assert replica["content"] and "You said: Good day".startswith(replica["content"])
+    assert isinstance(parse_webhook(got[2]), TranscriptionReadyWebhook)
 
 
 async def test_tavus_can_end_a_conversation_only_once():

@@ -22,7 +22,7 @@ from pipecat.transports.daily.transport import (
 
 from pipecat_tavus.errors import TavusRoomError, TavusRoomSendError
 from pipecat_tavus.room.roster import media_of
-from pipecat_tavus.room.seam import VideoCallback
+from pipecat_tavus.room.seam import AudioCallback, VideoCallback
 from pipecat_tavus.room.track_writer import PIECE_SECS, TrackWriter
 
 _RELEASE_TIMEOUT = 1.0
@@ -95,6 +95,37 @@ class DailyClient(DailyTransportClient):
     async def _show(self, participant_id: str, video_frame: Any, video_source: str) -> None:
         self._unseen.discard((participant_id, video_source))
         await self._viewers[participant_id, video_source](participant_id, video_frame, video_source)
+
+    async def capture_participant_audio(
+        self,
+        participant_id: str,
+        callback: AudioCallback,
+        audio_source: str = "microphone",
+        sample_rate: int = 16000,
+        callback_interval_ms: int = 20,
+    ) -> None:
+        """Capture as Pipecat does, and raise where Daily refuses the subscription.
+
+        What is subscribed by default is heard all the same.
+
+        Raises:
+            TavusRoomError: Daily refused the subscription.
+        """
+        media: dict[str, Any] = {audio_source: "subscribed"}
+        if audio_source not in ("microphone", "screenAudio"):
+            media = {"customAudio": media}
+        settings = {participant_id: {"media": media}}
+        error: Any = await self.update_subscriptions(participant_settings=settings)
+        self._audio_renderers.setdefault(participant_id, {})[audio_source] = callback
+        self._client.set_audio_renderer(
+            participant_id,
+            self._audio_data_received,
+            audio_source=audio_source,
+            sample_rate=sample_rate,
+            callback_interval_ms=callback_interval_ms,
+        )
+        if error:
+            raise TavusRoomError(f"Daily refused the {audio_source} of {participant_id}: {error}")
 
     async def capture_participant_video(
         self,

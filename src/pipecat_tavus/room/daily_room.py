@@ -185,7 +185,7 @@ class DailyRoom:
             callback_interval_ms: Length of each piece in milliseconds.
 
         Raises:
-            TavusRoomError: Daily did not answer.
+            TavusRoomError: Daily refused, or did not answer.
         """
         async with _limit(f"capturing the audio of {participant_id}", TavusRoomError):
             await self._daily.capture_participant_audio(

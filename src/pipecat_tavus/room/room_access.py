@@ -19,6 +19,7 @@ from pipecat_tavus.conversation.life import ConversationLife
 from pipecat_tavus.errors import TavusRoomError, TavusRoomSendError
 from pipecat_tavus.events.interaction_calls import InteractionCalls
 from pipecat_tavus.rest.models import Conversation
+from pipecat_tavus.room.room_events import RoomEvents
 from pipecat_tavus.room.seam import AudioCallback, RoomClient, VideoCallback
 
 
@@ -26,6 +27,7 @@ class RoomAccess(InteractionCalls):
     """The room of a conversation, from its join to its end."""
 
     _life: ConversationLife
+    _events: RoomEvents
 
     @property
     def conversation(self) -> Conversation | None:
@@ -51,6 +53,10 @@ class RoomAccess(InteractionCalls):
     def out_sample_rate(self) -> int:
         """Sample rate of the bot's speech in Hz; 0 before ``setup()``."""
         return self._life.room.out_sample_rate if self._life.room else 0
+
+    def participants(self) -> Mapping[str, Any]:
+        """Everybody in the room but the bot, by participant id, as Daily gives them."""
+        return self._events.participants
 
     async def send_message(
         self, frame: OutputTransportMessageFrame | OutputTransportMessageUrgentFrame
@@ -143,9 +149,9 @@ class RoomAccess(InteractionCalls):
             callback_interval_ms: Length of each piece in milliseconds.
 
         Raises:
-            TavusRoomError: The room refused.
+            TavusRoomError: There is no such participant, or the room refused.
         """
-        await self._open_room().capture_participant_audio(
+        await self._room_with(participant_id).capture_participant_audio(
             participant_id, callback, audio_source, sample_rate, callback_interval_ms
         )
 
@@ -167,9 +173,9 @@ class RoomAccess(InteractionCalls):
             color_format: Such as ``RGB``.
 
         Raises:
-            TavusRoomError: The room refused.
+            TavusRoomError: There is no such participant, or the room refused.
         """
-        await self._open_room().capture_participant_video(
+        await self._room_with(participant_id).capture_participant_video(
             participant_id, callback, framerate, video_source, color_format
         )
 
@@ -188,6 +194,14 @@ class RoomAccess(InteractionCalls):
             TavusRoomError: The room refused.
         """
         await self._open_room().update_subscriptions(participant_settings, profile_settings)
+
+    def _room_with(self, participant_id: str) -> RoomClient:
+        room = self._open_room()
+        # Measured with daily-python 0.36: for an id that is none, capturing video aborts the
+        # process, and capturing audio does nothing, without a word.
+        if participant_id not in self.participants():
+            raise TavusRoomError(f"There is no participant {participant_id!r} to capture")
+        return room
 
     def _open_room(self, error: type[TavusRoomError] = TavusRoomError) -> RoomClient:
         room = self._life.room

@@ -28,6 +28,7 @@ class Announcer:
         clock: Callable[[], float],
         unix_clock: Callable[[], float],
         send: Callable[[Mapping[str, Any]], None],
+        transcript: list[dict[str, str]],
     ):
         """Initialize an announcer that has said nothing.
 
@@ -38,6 +39,7 @@ class Announcer:
             clock: Gives the time that :attr:`due` is measured in.
             unix_clock: Gives Unix seconds.
             send: Sends an event.
+            transcript: Gets what was said.
         """
         self._conversation_id = conversation_id
         self._settings = settings
@@ -45,6 +47,7 @@ class Announcer:
         self._clock = clock
         self._unix_clock = unix_clock
         self._send = send
+        self._transcript = transcript
         self._held: Mapping[str, Any] | None = None
         self._held_until = 0.0
 
@@ -120,6 +123,9 @@ class Announcer:
             inference_id: Which utterance of the replica.
         """
         properties = {"role": self._name(role), "speech": speech}
+        # In a transcript the replica is the LLM's assistant.
+        speaker = "assistant" if role == "replica" else role
+        self._transcript.append({"role": speaker, "content": speech})
         self._say("conversation", "conversation.utterance", properties, inference_id)
 
     def words(

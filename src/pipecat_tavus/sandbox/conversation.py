@@ -39,6 +39,8 @@ class SandboxConversation:
         interactions: What bots and people asked of Tavus and what is not heard when it is
             obeyed: the messages ``respond``, the contexts and the sensitivities.
         refusals: What they asked for and Tavus would refuse: the reasons.
+        transcript: What was said, as far as its words are known, in messages with ``role``
+            (``user`` or ``assistant``) and ``content``.
     """
 
     id: str
@@ -60,6 +62,7 @@ class SandboxConversation:
     persona: Persona = DEFAULT
     interactions: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     refusals: list[str] = field(default_factory=list[str])
+    transcript: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
 
     @property
     def callback_url(self) -> str | None:

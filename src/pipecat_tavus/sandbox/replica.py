@@ -76,6 +76,7 @@ class Replica:
             clock=time.monotonic,
             unix_clock=time.time,
             send=self._send,
+            transcript=conversation.transcript,
         )
         self._narrator = Narrator(self._tells, settings.transcripts, settings.word_secs)
         self._track = TrackVoice(settings.rendering_delay, settings.gap, _new_id)

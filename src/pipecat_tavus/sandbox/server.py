@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Self
 
-import aiohttp
 from aiohttp import web
 from loguru import logger
 from yarl import URL
 
-from pipecat_tavus.sandbox import webhooks, wire
+from pipecat_tavus.sandbox import wire
 from pipecat_tavus.sandbox.address import reachable
 from pipecat_tavus.sandbox.bot_seat import BotSeat
 from pipecat_tavus.sandbox.conversation import SandboxConversation
@@ -30,6 +29,7 @@ from pipecat_tavus.sandbox.rest import PREFIX, RequestRecord, Rest
 from pipecat_tavus.sandbox.room_hub import Room
 from pipecat_tavus.sandbox.store import ROOM_DELETED, Store
 from pipecat_tavus.sandbox.task_set import TaskSet
+from pipecat_tavus.sandbox.webhooks import Webhooks
 
 _SHUTDOWN_SECS = 0.5
 
@@ -94,10 +94,10 @@ class TavusSandbox:
         self._replicas: dict[str, Replica] = {}
         self._tasks = TaskSet()
         self._spawn = self._tasks.spawn
+        self._webhooks = Webhooks(self._spawn)
         self._timer: asyncio.TimerHandle | None = None
         self._seq = itertools.count(1)
         self._runner: web.AppRunner | None = None
-        self._session: aiohttp.ClientSession | None = None
         self._base_url = ""
 
     @property
@@ -132,7 +132,7 @@ class TavusSandbox:
         try:
             site = web.TCPSite(runner, self._host, self._port)
             await site.start()
-            self._session = aiohttp.ClientSession()
+            self._webhooks.open()
         except BaseException:
             await runner.cleanup()
             raise
@@ -150,9 +150,7 @@ class TavusSandbox:
         await self._tasks.cancel()
         if runner:
             await runner.cleanup()
-        if self._session:
-            await self._session.close()
-            self._session = None
+        await self._webhooks.close()
 
     def create(self, body: Any) -> SandboxConversation:
         """Create a conversation, as ``POST /conversations`` does.
@@ -182,7 +180,7 @@ class TavusSandbox:
                 room,
                 self._replica_settings,
                 next_seq=lambda: next(self._seq),
-                on_joined=lambda: self._emit(conversation, "system.replica_joined"),
+                on_joined=lambda: self._webhooks.tell_joined(conversation),
             )
             self._replicas[conversation.id] = replica
             self._spawn(replica.run())
@@ -205,7 +203,7 @@ class TavusSandbox:
         replica = self._replicas.pop(conversation_id, None)
         if replica:
             replica.shutdown(reason)
-        self._emit(conversation, "system.shutdown", {"shutdown_reason": reason})
+        self._webhooks.tell_over(conversation)
         self.room(conversation_id).close(reason)
         self._arm()
 
@@ -339,15 +337,3 @@ class TavusSandbox:
         for conversation, reason in self._store.due(time.monotonic()):
             self.end(conversation.id, reason)
         self._arm()
-
-    def _emit(
-        self,
-        conversation: SandboxConversation,
-        event_type: str,
-        properties: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Keep a webhook's body, and send it where there is somebody to send it to."""
-        event = webhooks.event(conversation, event_type, properties or {}, time.time())
-        conversation.events.append(event)
-        if conversation.callback_url and self._session:
-            self._spawn(webhooks.post(self._session, conversation.callback_url, event))

@@ -9,8 +9,6 @@ Audio, words and the end of speech wait here for their moment. Pure: it reads no
 what waits is anything.
 """
 
-import heapq
-import itertools
 from collections import deque
 from typing import Generic, NamedTuple, TypeVar
 
@@ -53,9 +51,7 @@ class Playout(Generic[T]):
         """
         self._speech = speech
         self._line: deque[_Waiting[T]] = deque()
-        # Timed items, by their time and the order in which they came.
-        self._timed: list[tuple[float, int, _Waiting[T]]] = []
-        self._order = itertools.count()
+        self._timed: deque[tuple[T, float]] = deque()
         # What is being said was requested then, and this is its first stretch.
         self._requested = 0.0
         self._first: Stretch | None = None
@@ -96,12 +92,14 @@ class Playout(Generic[T]):
     def put_timed(self, item: T, at: float) -> None:
         """Let something wait for a moment that is timed from when speech was requested.
 
+        Timed items leave in the order in which they came: the first word of an utterance may
+        have the very time of the last one before it.
+
         Args:
             item: What waits.
             at: When it would be heard if the request had been heard at once.
         """
-        entry = _Waiting(item, at, self._speech.last)
-        heapq.heappush(self._timed, (at, next(self._order), entry))
+        self._timed.append((item, at))
 
     def pop(self, now: float) -> T | None:
         """Give the next item whose moment has come, or None.
@@ -120,7 +118,7 @@ class Playout(Generic[T]):
         if min(line, timed) > now:
             return None
         if timed < line:
-            return heapq.heappop(self._timed)[2].item
+            return self._timed.popleft()[0]
         entry = self._line.popleft()
         if entry.closes and not any(other.secs for other in self._line):
             self._first = None
@@ -146,7 +144,7 @@ class Playout(Generic[T]):
             if 0 < heard < secs:
                 partial = (item, heard)
         self._speech.cut(now)
-        dropped = [e.item for e in self._line] + [e.item for _, _, e in sorted(self._timed)]
+        dropped = [entry.item for entry in self._line] + [item for item, _ in self._timed]
         self._line.clear()
         self._timed.clear()
         self._first = None
@@ -163,7 +161,8 @@ class Playout(Generic[T]):
     def _timed_due(self) -> float:
         if not self._timed:
             return float("inf")
-        at, _, (_, _, stretch, _, _) = self._timed[0]
+        _, at = self._timed[0]
         if self._first and self._first.start is not None:
             at += max(0.0, self._first.start - self._requested)
+        stretch = self._speech.at(at)
         return at if stretch is None else stretch.hears(at)

@@ -169,6 +169,21 @@ class Speech:
         """Whether the replica is speaking what was handed over, as it says."""
         return any(s.is_confirmed() and s.stopped_at is None for s in self._stretches)
 
+    def at(self, at: float) -> Stretch | None:
+        """The stretch that a moment belongs to, or None where nothing was said.
+
+        What is handed over ahead of its time is stretches ahead of what is heard.
+
+        Args:
+            at: The moment, in hand-over time.
+
+        Returns:
+            The first one that is not over by then; else the last, which may be about to be
+            handed over.
+        """
+        begun = (s for s in self._stretches if s.start is not None)
+        return next((s for s in begun if at <= s.end + _JITTER), self.last)
+
     def pending(self, now: float) -> Stretch:
         """The stretch that is about to be handed over.
 
