@@ -67,9 +67,8 @@ from pipecat_tavus.rest.models import (
     ConversationOptions,
     ConversationPage,
     ConversationProperties,
-    Persona,
-    Replica,
 )
+from pipecat_tavus.rest.personas import Persona, Replica
 from pipecat_tavus.rest.retry import RetryPolicy
 from pipecat_tavus.room.seam import RoomClient, RoomConfig, RoomFactory, RoomListener
 from pipecat_tavus.tools import TavusFunctionCalls

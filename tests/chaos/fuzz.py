@@ -37,9 +37,8 @@ from pipecat_tavus.rest.answers import read_answer, read_error  # noqa: E402
 from pipecat_tavus.rest.models import (  # noqa: E402
     Conversation,
     ConversationPage,
-    Persona,
-    Replica,
 )
+from pipecat_tavus.rest.personas import Persona, Replica  # noqa: E402
 from pipecat_tavus.room.room_events import RoomEvents  # noqa: E402
 
 MODELS = (Conversation, ConversationPage, Persona, Replica)

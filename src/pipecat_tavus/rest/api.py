@@ -25,9 +25,8 @@ from pipecat_tavus.rest.models import (
     Conversation,
     ConversationOptions,
     ConversationPage,
-    Persona,
-    Replica,
 )
+from pipecat_tavus.rest.personas import Persona, Replica
 from pipecat_tavus.rest.retry import RetryPolicy
 
 
