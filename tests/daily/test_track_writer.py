@@ -118,7 +118,11 @@ async def test_what_daily_does_not_take_counts_as_not_taken_until_it_does(
         else:
             broken.setattr(source, "write_frames", lambda *_, **__: 1 / 0)
         async with asyncio.timeout(5):
-            assert not await writer.write(frame(noise(0.2)))
+            if how == "refused":
+                assert not await writer.write(frame(noise(0.2)))
+            else:
+                with pytest.raises(ZeroDivisionError):
+                    await writer.write(frame(noise(0.2)))
     assert await writer.write(frame(noise(0.2)))
     assert source.pcm == noise(0.2)
 

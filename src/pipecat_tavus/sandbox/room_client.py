@@ -175,11 +175,7 @@ class SandboxRoom:
         return await track.play(socket, pcm, self._out_sample_rate)
 
     def drop_audio(self, destination: str) -> None:
-        """Play no more of what is being written on a track.
-
-        Args:
-            destination: The track's name.
-        """
+        """Play no more of what is being written on the track ``destination``."""
         if track := self._tracks.get(destination):
             track.drop()
 
