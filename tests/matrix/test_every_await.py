@@ -23,6 +23,7 @@ from matrix.verdict import live
 from pipecat_tavus import TavusServerError, client
 from pipecat_tavus.conversation import farewell, opening, orphans
 from pipecat_tavus.conversation import life as life_of_conversation
+from pipecat_tavus.video_in import HAS_SAMPLERS
 
 AT_ONCE = 10
 TRIES = 6
@@ -215,11 +216,12 @@ async def test_nothing_is_left_where_an_await_raises_something_worse(world, faul
 
 
 ELSEWHERE = {
-    *("daily_client.py", "daily_room.py", "runner.py", "tools.py"),
+    *("daily_client.py", "daily_room.py", "track_writer.py", "runner.py", "tools.py"),
     *("daily_transport.py", "interaction_calls.py"),
+    *(() if HAS_SAMPLERS else ("video_in.py",)),
 }
-"""What has no part in these lives: the native room, what stands before and beside a bot, and
-the calls of applications, which only pass on."""
+"""What has no part in these lives: the native room, what stands before and beside a bot, the
+calls of applications, which only pass on, and what this Pipecat cannot."""
 
 
 async def test_the_matrix_has_the_awaits_that_there_are(world):
