@@ -68,7 +68,10 @@ async def speaks(stage: Stage) -> None:
 
 async def echoes(stage: Stage) -> None:
     """It speaks by echo messages, in real time."""
-    params = {"audio_delivery": "echo", "echo_lead_secs": 0, "replica_timeout": 0}
+    params = {
+        **{"audio_delivery": "echo", "echo_lead_secs": 0, "echo_chunk_ms": 20},
+        "replica_timeout": 0,
+    }
     await _speaks(stage, stage.transport(RoomWithoutReplica, **params))
 
 
