@@ -53,7 +53,8 @@ from pipecat_tavus import (
 MAX_BODY = 1024**2
 """Bytes; the transcript of an hour is far less."""
 
-SHUTDOWN_LIMIT = 5.0
+GREETING = "Hello. When we are done, I shall be told what was said."
+PATIENCE = 10.0
 TRANSCRIPT_LIMIT = 300.0
 
 
@@ -154,9 +155,10 @@ async def served(webhooks: Webhooks, host: str, port: int) -> AsyncIterator[str]
 
 
 async def run_bot(webhooks: Webhooks, public_url: str) -> None:
-    """Be a bot that only keeps the replica company, until the person leaves."""
+    """Be a bot that greets the person, and is there until that one leaves."""
     options = ConversationOptions(callback_url=public_url + webhooks.path)
-    transport = TavusTransport(bot_name="Bot", conversation_options=options)
+    # The replica thinks by itself, as its own persona does.
+    transport = TavusTransport(bot_name="Bot", persona_id=None, conversation_options=options)
     worker = PipelineWorker(
         Pipeline([transport.input(), transport.output()]),
         processor_unusable_policy=ProcessorUnusablePolicy.CANCEL,
@@ -166,6 +168,10 @@ async def run_bot(webhooks: Webhooks, public_url: str) -> None:
     async def on_conversation_created(_transport: TavusTransport, conversation: Any) -> None:
         webhooks.conversations.add(conversation.id)
         print(f"Join the conversation at {conversation.url}", flush=True)
+
+    @transport.event_handler("on_client_connected")
+    async def on_client_connected(transport: TavusTransport, _participant: Any) -> None:
+        await transport.echo_text(GREETING)
 
     @transport.event_handler("on_client_disconnected")
     async def on_client_disconnected(_transport: TavusTransport, _participant: Any) -> None:
@@ -192,10 +198,13 @@ async def play(webhooks: Webhooks) -> int:
     async with served(webhooks, "127.0.0.1", 0) as url, open_stage() as sandbox:
 
         async def visit() -> None:
-            await (await join(sandbox)).leave()
+            person = await join(sandbox)
+            await person.wait_until_replica_speaks(PATIENCE)
+            await person.wait_until_replica_is_silent(0.5, PATIENCE)
+            await person.leave()
 
         failures = await watch(run_bot(webhooks, url), visit()) + charges(sandbox)
-        await webhooks.wait_for(ShutdownWebhook, SHUTDOWN_LIMIT)
+        await webhooks.wait_for(TranscriptionReadyWebhook, PATIENCE)
     return report(failures)
 
 

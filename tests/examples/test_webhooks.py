@@ -16,14 +16,14 @@ import aiohttp
 import pytest
 import uvicorn
 from children import run_example
-from webhooks import MAX_BODY, Webhooks, fastapi_app, served
+from webhooks import GREETING, MAX_BODY, Webhooks, fastapi_app, served
 
 from pipecat_tavus import ShutdownWebhook, TranscriptionReadyWebhook
 
 pytestmark = pytest.mark.in_real_time
 
 
-async def test_a_bot_is_told_by_webhooks_that_the_replica_came_and_why_the_call_ended(
+async def test_a_bot_is_told_by_webhooks_that_the_replica_came_why_the_call_ended_and_what_was_said(
     tmp_path: Path,
 ):
     lines = (await run_example("webhooks.py", cwd=tmp_path)).splitlines()
@@ -31,6 +31,7 @@ async def test_a_bot_is_told_by_webhooks_that_the_replica_came_and_why_the_call_
     assert lines[1:] == [
         "Tavus tells: system.replica_joined",
         "The conversation is over: end_conversation_endpoint_hit",
+        f"assistant: {GREETING}",
     ]
 
 
