@@ -13,7 +13,8 @@ import textwrap
 import time
 
 import pytest
-from calls import Call, noise, until
+from bots import until
+from calls import Call, noise
 from native import CustomAudioSource, CustomAudioTrack, NativeDaily
 from pipecat.frames.frames import OutputAudioRawFrame
 from pipecat.transports.daily.transport import DailyAudioTrack

@@ -400,44 +400,44 @@ async def test_somebody_who_writes_without_a_pause_writes_in_real_time():
             assert 1.5 - 0.01 <= time.monotonic() - began < 2.5
 
 
-async def test_a_cancelled_write_has_not_delivered_what_it_had_not_begun_to_play():
+@asynccontextmanager
+async def writing_for_long(pcm):
+    """A bot, another who hears it, and the bot's write, of which some was heard."""
     async with sandbox_and_api(replica=NOBODY) as (_, api):
         made = await api.create()
         url = made["conversation_url"]
         async with joined(url) as bot, joined(url) as other:
             await other.hear(bot.id, audio_source="stream", sample_rate=RATE)
             await bot.room.register_audio_destination("stream")
-            before, after = noise(30.0), noise(0.2, seed=2)
-            writing = asyncio.create_task(bot.room.write_audio_frame(audio(before)))
+            writing = asyncio.create_task(bot.room.write_audio_frame(audio(pcm)))
             await until(lambda: len(other.heard) > RATE // 2)
-            began = time.monotonic()
-            writing.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await writing
-            await asyncio.sleep(0.2)
-            heard = len(other.heard)
-            await bot.room.write_audio_frame(audio(after))
-            await until(lambda: bytes(other.heard).endswith(after))
-            assert bytes(other.heard) == before[:heard] + after
-            assert time.monotonic() - began < 5
+            yield bot, other, writing
+
+
+async def test_a_cancelled_write_has_not_delivered_what_it_had_not_begun_to_play():
+    before, after = noise(30.0), noise(0.2, seed=2)
+    async with writing_for_long(before) as (bot, other, writing):
+        began = time.monotonic()
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        await asyncio.sleep(0.2)
+        heard = len(other.heard)
+        await bot.room.write_audio_frame(audio(after))
+        await until(lambda: bytes(other.heard).endswith(after))
+        assert bytes(other.heard) == before[:heard] + after
+        assert time.monotonic() - began < 5
 
 
 async def test_what_is_dropped_is_not_delivered_and_counts_as_not_taken():
-    async with sandbox_and_api(replica=NOBODY) as (_, api):
-        made = await api.create()
-        url = made["conversation_url"]
-        async with joined(url) as bot, joined(url) as other:
-            await other.hear(bot.id, audio_source="stream", sample_rate=RATE)
-            await bot.room.register_audio_destination("stream")
-            before, after = noise(30.0), noise(0.2, seed=2)
-            writing = asyncio.create_task(bot.room.write_audio_frame(audio(before)))
-            await until(lambda: len(other.heard) > RATE // 2)
-            bot.room.drop_audio("other")
-            bot.room.drop_audio("stream")
-            assert not await asyncio.wait_for(writing, 5)
-            assert await bot.room.write_audio_frame(audio(after))
-            await until(lambda: bytes(other.heard).endswith(after))
-            assert bytes(other.heard) == before[: len(other.heard) - len(after)] + after
+    before, after = noise(30.0), noise(0.2, seed=2)
+    async with writing_for_long(before) as (bot, other, writing):
+        bot.room.drop_audio("other")
+        bot.room.drop_audio("stream")
+        assert not await asyncio.wait_for(writing, 5)
+        assert await bot.room.write_audio_frame(audio(after))
+        await until(lambda: bytes(other.heard).endswith(after))
+        assert bytes(other.heard) == before[: len(other.heard) - len(after)] + after
 
 
 async def test_an_audio_callback_that_fails_gets_the_next_audio_all_the_same():
