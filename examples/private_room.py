@@ -33,7 +33,7 @@ import sys
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 from offline.front_end import serving, visit
-from offline.stage import charges, log_warnings, open_stage
+from offline.stage import charges, log_warnings, open_stage, report
 from pipecat.runner import run as runner
 from pipecat.runner.types import RunnerArguments
 from voice_bot import make_bot, run_bot, services
@@ -87,7 +87,7 @@ async def play(starter: TavusStarter) -> int:
         async with serving(app) as site:
             await visit(site, sandbox)
         await starter.close()
-        return len(charges(sandbox))
+        return report(charges(sandbox))
 
 
 def main() -> int:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipecat_tavus.room.roster import Came, Part, Roster, Went, media_of, video_state
+from pipecat_tavus.room.roster import (
+    Came,
+    Part,
+    Roster,
+    Went,
+    audio_media_of,
+    media_of,
+    video_state,
+)
 
 BOT = {"id": "bot", "info": {"userName": "Ada", "isLocal": True}}
 REPLICA = {"id": "r", "info": {"userId": "x-tavus-replica-1", "userName": "Anna"}}
@@ -293,3 +301,5 @@ def test_what_a_video_track_does_is_told_as_far_as_daily_tells(media, source, st
 def test_a_custom_video_track_is_subscribed_to_by_its_name():
     assert media_of("screenVideo", "subscribed") == {"screenVideo": "subscribed"}
     assert media_of("board", "subscribed") == {"customVideo": {"board": "subscribed"}}
+    assert audio_media_of("screenAudio", "subscribed") == {"screenAudio": "subscribed"}
+    assert audio_media_of("stream", "subscribed") == {"customAudio": {"stream": "subscribed"}}

@@ -21,7 +21,7 @@ from pipecat.transports.daily.transport import (
 )
 
 from pipecat_tavus.errors import TavusRoomError, TavusRoomSendError
-from pipecat_tavus.room.roster import media_of
+from pipecat_tavus.room.roster import audio_media_of, media_of
 from pipecat_tavus.room.seam import AudioCallback, VideoCallback
 from pipecat_tavus.room.track_writer import PIECE_SECS, TrackWriter
 
@@ -111,10 +111,7 @@ class DailyClient(DailyTransportClient):
         Raises:
             TavusRoomError: Daily refused the subscription.
         """
-        media: dict[str, Any] = {audio_source: "subscribed"}
-        if audio_source not in ("microphone", "screenAudio"):
-            media = {"customAudio": media}
-        settings = {participant_id: {"media": media}}
+        settings = {participant_id: {"media": audio_media_of(audio_source, "subscribed")}}
         error: Any = await self.update_subscriptions(participant_settings=settings)
         self._audio_renderers.setdefault(participant_id, {})[audio_source] = callback
         self._client.set_audio_renderer(

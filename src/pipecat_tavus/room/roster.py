@@ -23,8 +23,9 @@ _REMEMBERED = 4096
 _READY = ("playable", "receivable", "sendable", "")
 """States of a microphone that is heard; none is told where Daily tells of no media."""
 
+_OWN_AUDIO = ("microphone", "screenAudio")
 _OWN_VIDEO = ("camera", "screenVideo")
-"""The video sources that everybody has; all others are custom tracks."""
+"""The sources that everybody has; all others are custom tracks."""
 
 Participant = Mapping[str, Any]
 
@@ -260,6 +261,20 @@ def media_of(source: str, setting: str) -> dict[str, Any]:
     """
     setting_of = {source: setting}
     return setting_of if source in _OWN_VIDEO else {"customVideo": setting_of}
+
+
+def audio_media_of(source: str, setting: str) -> dict[str, Any]:
+    """A setting of an audio source, as Daily's subscriptions have it.
+
+    Args:
+        source: ``microphone``, ``screenAudio`` or a custom track's name.
+        setting: Such as ``subscribed``.
+
+    Returns:
+        What goes under ``media``.
+    """
+    setting_of = {source: setting}
+    return setting_of if source in _OWN_AUDIO else {"customAudio": setting_of}
 
 
 def video_state(participant: Participant, source: str) -> str:

@@ -24,6 +24,7 @@ from pipecat.processors.frame_processor import FrameProcessorSetup
 from pipecat.utils.asyncio.task_manager import BaseTaskManager
 
 from pipecat_tavus.errors import TavusRoomJoinError, TavusRoomSendError
+from pipecat_tavus.room.roster import audio_media_of
 from pipecat_tavus.room.seam import AudioCallback, RoomConfig, VideoCallback
 from pipecat_tavus.sandbox import pcm as pcm16
 from pipecat_tavus.sandbox import wire
@@ -199,9 +200,7 @@ class SandboxRoom:
         Raises:
             TavusRoomSendError: The room refused.
         """
-        media: dict[str, Any] = {audio_source: "subscribed"}
-        if audio_source not in (_MICROPHONE, "screenAudio"):
-            media = {"customAudio": media}
+        media = audio_media_of(audio_source, "subscribed")
         await self.update_subscriptions({participant_id: {"media": media}})
         number = next(self._numbers)
         ear = Ear(sample_rate, callback_interval_ms)
